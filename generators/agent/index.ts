@@ -1,0 +1,21 @@
+import path from 'node:path';
+import type { CommandOptions } from '../shared/command.ts';
+import type { Project } from '../shared/project.ts';
+import { Tier } from '../shared/tier.ts';
+import { type LogicId, logics } from './logics/index.ts';
+import { agentQuestions } from './questions.ts';
+
+/** Tier 2, the agent: `yo three-tier:agent`. */
+export default class AgentGenerator extends Tier {
+  constructor(args: string[], options: CommandOptions) {
+    super(args, options, agentQuestions);
+  }
+
+  protected override overlays({ answers }: Project): string[] {
+    return [
+      path.join(import.meta.dirname, 'templates'),
+      path.join(logics[answers.logic as LogicId].folder, 'templates'),
+      path.join(import.meta.dirname, 'locks', `${answers.database}-${answers.logic}`),
+    ];
+  }
+}

@@ -1,0 +1,6 @@
+import { langgraph } from './langgraph/index.ts';
+import type { Logic } from './logic.ts';
+
+export const logics = { langgraph } as const satisfies Record<string, Logic>;
+
+export type LogicId = keyof typeof logics;

@@ -1,0 +1,26 @@
+import type { Secret } from '../../shared/kinds.ts';
+
+/**
+ * What answers a message: one folder beside this file, and one line in `index.ts`.
+ *
+ * The folder holds
+ *
+ *     index.ts            the facts below
+ *     compose.yml.ejs     its lines in the agent's environment in docker-compose.yml
+ *     env.ejs             its variables, as they stand in .env.template
+ *     readme.md.ejs       its section of the project's README
+ *     templates/agent/    logic.py, which the owner edits, and runner.py, which the rest of the agent calls:
+ *                         `answer(history, question, metadata)` and `stream(history, question, metadata)`
+ */
+export interface Logic {
+  /** As people write it. */
+  readonly label: string;
+  /** The absolute path of its folder. */
+  readonly folder: string;
+  /** Secrets that ops/env.sh generates. */
+  readonly secrets: readonly Secret[];
+  /** What it needs from PyPI. */
+  readonly packages: readonly string[];
+  /** What its tests and type checks need beside. */
+  readonly devPackages: readonly string[];
+}

@@ -1,0 +1,58 @@
+import { UsageError } from '../shared/errors.ts';
+import type { Answer, Answers, Question } from '../shared/questions.ts';
+
+interface PromptBase {
+  readonly name: keyof Answers;
+  readonly message: string;
+  readonly default?: string;
+}
+
+/** A question as Inquirer takes it. */
+export type Prompt =
+  | (PromptBase & { readonly type: 'input'; readonly validate: (value: string) => true | string })
+  | (PromptBase & { readonly type: 'select'; readonly choices: { name: string; value: string }[] });
+
+/** Whether a person can be asked. */
+export function isInteractive(): boolean {
+  return Boolean(process.stdin.isTTY && process.stdout.isTTY);
+}
+
+/** The question as a prompt that suggests `suggestion`. */
+export function toPrompt({ key, message, choices, parse }: Question, suggestion: Answer | undefined): Prompt {
+  const prompt = { name: key, message, ...(suggestion === undefined ? {} : { default: String(suggestion) }) };
+  if (!choices) return { ...prompt, type: 'input', validate: (value) => reasonAgainst(parse, value) };
+  const options = Object.entries(choices).map(([value, { label }]) => ({ name: label, value }));
+  return { ...prompt, type: 'select', choices: options };
+}
+
+/**
+ * Fills what nobody was asked with the defaults.
+ *
+ * @throws UsageError where an answer without a default is missing, or two answers exclude each other.
+ */
+export function completeAnswers(questions: readonly Question[], known: Partial<Answers>): Answers {
+  const missing = questions.find((question) => (known[question.key] ?? question.default) === undefined);
+  if (missing) throw missingAnswer(missing);
+  const entries = questions.map(({ key, default: fallback }) => [key, known[key] ?? fallback]);
+  const answers: Answers = Object.fromEntries(entries);
+  if (answers.agentPort === answers.interfacePort) {
+    throw new UsageError(`--interface-port: ${answers.interfacePort} is the agent's port already; use another one.`);
+  }
+  return answers;
+}
+
+/** What to say where an answer is missing and nobody is there to give it. */
+export function missingAnswer({ key, flag, choices }: Question): UsageError {
+  if (key === 'name') return new UsageError('name: give the agent a name, as in "yo three-tier lyco".');
+  const ids = Object.keys(choices ?? {}).join(', ');
+  return new UsageError(`--${flag}: not given, and there is no terminal to ask; use one of ${ids}, or --yes.`);
+}
+
+function reasonAgainst(parse: (value: string) => unknown, value: string): true | string {
+  try {
+    parse(value);
+    return true;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Secret } from '../../shared/kinds.ts';
+
+/**
+ * A database: one folder beside this file, and one line in `index.ts`.
+ *
+ * The folder holds
+ *
+ *     index.ts            the facts below, which other tiers read
+ *     compose.yml.ejs     its service, as it stands in docker-compose.yml
+ *     env.ejs             its variables, as they stand in .env.template
+ *     readme.md.ejs       its section of the project's README
+ *     templates/          its files, laid out as in the project:
+ *       init-….*          the initialisation, idempotent
+ *       ops/database.sh   what the scripts need to know of it
+ *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
+ *
+ * The suite in agent/tests/test_memory.py says what a memory must do, and runs unchanged against each.
+ * After adding one, `npm run lock` compiles the requirements of its combinations.
+ */
+export interface Database {
+  /** As people write it. */
+  readonly label: string;
+  /** The absolute path of its folder. */
+  readonly folder: string;
+  /** The service is called `<agent>-<service>`. */
+  readonly service: string;
+  /** The agent's DATABASE_URL in the Compose file, without a password, for the agent called `name`. */
+  readonly url: (name: string) => string;
+  /** The files that set an empty database up, in their order, relative to the project. */
+  readonly initFiles: readonly string[];
+  /** Secrets that ops/env.sh generates. */
+  readonly secrets: readonly Secret[];
+  /** What the agent needs from PyPI to talk to it. */
+  readonly packages: readonly string[];
+  /** What its tests and type checks need beside. */
+  readonly devPackages: readonly string[];
+}

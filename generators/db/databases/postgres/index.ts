@@ -1,0 +1,15 @@
+import type { Database } from '../database.ts';
+
+export const postgres = {
+  label: 'PostgreSQL',
+  folder: import.meta.dirname,
+  service: 'postgres',
+  url: (name) => `postgresql://\${DB_USER}@${name}-postgres:5432/\${DB_NAME}`,
+  initFiles: ['init-tables.sql', 'init-role.sh'],
+  secrets: [
+    { variable: 'DB_PASSWORD', prefix: '' },
+    { variable: 'DB_ADMIN_PASSWORD', prefix: '' },
+  ],
+  packages: ['asyncpg'],
+  devPackages: ['asyncpg-stubs'],
+} as const satisfies Database;

@@ -1,0 +1,21 @@
+import path from 'node:path';
+import type { CommandOptions } from '../shared/command.ts';
+import type { Project } from '../shared/project.ts';
+import { Tier } from '../shared/tier.ts';
+import { type InterfaceId, interfaces } from './interfaces/index.ts';
+import { interfaceQuestions } from './questions.ts';
+
+/** Tier 3, the interface: `yo three-tier:interface`. */
+export default class InterfaceGenerator extends Tier {
+  constructor(args: string[], options: CommandOptions) {
+    super(args, options, interfaceQuestions);
+  }
+
+  protected override overlays({ answers }: Project): string[] {
+    return [
+      path.join(import.meta.dirname, 'templates'),
+      path.join(interfaces[answers.interface as InterfaceId].folder, 'templates'),
+      path.join(import.meta.dirname, 'locks', answers.interface),
+    ];
+  }
+}

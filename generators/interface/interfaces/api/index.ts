@@ -1,0 +1,9 @@
+import type { Interface } from '../interface.ts';
+
+export const api = {
+  label: 'API',
+  folder: import.meta.dirname,
+  secrets: [{ variable: 'API_KEYS', prefix: 'default:' }],
+  packages: ['fastapi', 'fastapi-swagger', 'httptools', 'limits', 'uvicorn'],
+  devPackages: ['httpx', 'openai'],
+} as const satisfies Interface;

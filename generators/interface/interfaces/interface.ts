@@ -1,0 +1,26 @@
+import type { Secret } from '../../shared/kinds.ts';
+
+/**
+ * How people reach the agent: one folder beside this file, and one line in `index.ts`.
+ *
+ * The folder holds
+ *
+ *     index.ts              the facts below
+ *     compose.yml.ejs       its part of the service in docker-compose.yml
+ *     env.ejs               its variables, as they stand in .env.template
+ *     readme.md.ejs         its section of the project's README
+ *     templates/interface/  its program, beside the client of the agent that all interfaces share
+ *     templates/ops/interface.sh  what ops/verify.sh needs to know of it
+ */
+export interface Interface {
+  /** As people write it. */
+  readonly label: string;
+  /** The absolute path of its folder. */
+  readonly folder: string;
+  /** Secrets that ops/env.sh generates. */
+  readonly secrets: readonly Secret[];
+  /** What it needs from PyPI. */
+  readonly packages: readonly string[];
+  /** What its tests and type checks need beside. */
+  readonly devPackages: readonly string[];
+}

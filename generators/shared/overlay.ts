@@ -1,0 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import ejs from 'ejs';
+
+/** A file of the project, ready to be written. */
+export interface ProjectFile {
+  /** Relative to the project, with forward slashes. */
+  readonly path: string;
+  readonly contents: string;
+  /** Permission bits, so that the user's umask does not decide what a container can read or run. */
+  readonly mode: number;
+}
+
+/**
+ * Renders a folder of templates laid out as the project is. A file that ends in `.ejs` is rendered, every other is
+ * taken as it is; a leading underscore stands for the dot of a dotfile, since npm leaves some of those out of packages.
+ */
+export function renderOverlay(folder: string, data: object): ProjectFile[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => renderFile(folder, path.join(entry.parentPath, entry.name), data))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function renderFile(folder: string, source: string, data: object): ProjectFile {
+  const target = projectPath(path.relative(folder, source));
+  const text = readFileSync(source, 'utf8');
+  const contents = source.endsWith('.ejs') ? ejs.render(text, data, { filename: source }) : text;
+  return { path: target, contents, mode: target.endsWith('.sh') ? 0o755 : 0o644 };
+}
+
+function projectPath(relative: string): string {
+  const segments = relative.replace(/\.ejs$/, '').split(path.sep);
+  return segments.map((segment) => segment.replace(/^_(?!_)/, '.')).join('/');
+}
