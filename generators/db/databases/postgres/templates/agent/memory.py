@@ -1,0 +1,267 @@
+"""The agent's memory in PostgreSQL: threads and their messages, as append-only rows (see contract.Memory).
+
+A turn holds a lease (`run`, `run_until`) on its thread's row. Only its holder can append a reply, so two turns never
+write over each other, whichever replica they run in. Each statement is atomic by itself and may run twice.
+"""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+import anyio
+from asyncpg import Record
+
+from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable
+from postgres import Postgres
+from settings import Settings
+
+# A turn is three statements: take the thread, ask, answer.
+
+TAKE = """
+update threads set run = $3, run_until = now() + $4, updated_at = now(), used_on = current_date
+where owner = $1 and id = $2 and (run_until < now() or run = $3)
+returning true
+"""
+TAKE_OR_CREATE = """
+insert into threads (owner, id, run, run_until) values ($1, $2, $3, now() + $4)
+on conflict (owner, id) do update
+set run = excluded.run, run_until = excluded.run_until, updated_at = now(), used_on = current_date
+where threads.run_until < now() or threads.run = excluded.run
+returning true
+"""
+ASK = """
+with asked as (
+  insert into messages (owner, thread_id, turn, step, role, content) values ($1, $2, $3, 0, 'user', $4)
+  on conflict (owner, turn, step) do nothing
+  returning id
+)
+select fresh.fresh, earlier.turn, earlier.role, earlier.content, earlier.data
+from (select exists (select from asked) as fresh) as fresh
+left join lateral (
+  select id, turn, role, content, data from messages
+  where owner = $1 and thread_id = $2
+  order by id desc limit $5
+) as earlier on true
+order by earlier.id
+"""
+ANSWER = """
+with held as (
+  update threads set run = null, run_until = '-infinity', updated_at = now(), used_on = current_date
+  where owner = $1 and id = $2 and run = $3
+  returning owner, id
+)
+insert into messages (owner, thread_id, turn, step, role, content, data, usage)
+select held.owner, held.id, $4, new.step, new.role, new.content, new.data, new.usage
+from held, unnest($5::text[], $6::text[], $7::json[], $8::json[])
+  with ordinality as new (role, content, data, usage, step)
+order by new.step
+returning true
+"""
+RENEW = "update threads set run_until = now() + $4 where owner = $1 and id = $2 and run = $3 returning true"
+RELEASE = "update threads set run = null, run_until = '-infinity' where owner = $1 and id = $2 and run = $3"
+DROP_EMPTY = """
+delete from threads where owner = $1 and id = $2 and run = $3
+and not exists (select from messages where messages.owner = $1 and messages.thread_id = $2)
+"""
+TURN = "select thread_id, role, content, data, usage from messages where owner = $1 and turn = $2 order by step"
+
+EXISTS = "select true from threads where owner = $1 and id = $2"
+CREATE = "insert into threads (owner, id, title) values ($1, $2, $3) on conflict do nothing"
+RENAME = "update threads set title = $3, updated_at = now() where owner = $1 and id = $2 returning true"
+DELETE = "delete from threads where owner = $1 and id = $2 returning true"
+THREADS = """
+select id, title, created_at, updated_at from threads
+where owner = $1
+order by created_at desc, id desc limit $2
+"""
+THREADS_BEFORE = """
+select id, title, created_at, updated_at from threads
+where owner = $1 and (created_at, id) < (select created_at, id from threads where owner = $1 and id = $3)
+order by created_at desc, id desc limit $2
+"""
+MESSAGES = """
+select id, role, content, created_at from messages
+where owner = $1 and thread_id = $2 and id < $4 and role <> 'tool' and content <> ''
+order by id desc limit $3
+"""
+FORGET = """
+delete from threads where ctid = any (array(
+  select ctid from threads
+  where used_on < current_date - $1::integer and run_until < now()
+  order by used_on limit $2
+  for update skip locked
+))
+returning true
+"""
+PING = "select (select 1 from threads limit 1), (select 1 from messages limit 1)"
+
+LAST = 2**63 - 1  # no message has a higher id
+
+
+class PostgresMemory:
+    """Threads and messages in PostgreSQL."""
+
+    def __init__(self, database: Postgres, window: int) -> None:
+        """Keep threads in this database and hand out windows of `window` messages."""
+        self.database = database
+        self.window = window
+
+    async def open(self) -> None:
+        """Prepare to connect."""
+        await self.database.open()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.database.close()
+
+    async def ping(self) -> None:
+        """Read both tables."""
+        await self.database.query(PING, patient=False)
+
+    # Turns
+
+    async def begin(
+        self,
+        owner: str,
+        thread_id: str,
+        key: str,
+        question: str,
+        run: str,
+        *,
+        create: bool,
+        lease: float,
+        wait: float,
+    ) -> Turn:
+        """Take the lease, store the question, read the window."""
+        try:
+            await self._take(owner, thread_id, run, create=create, lease=timedelta(seconds=lease), wait=wait)
+            return await self._ask(owner, thread_id, key, question, run)
+        except Unavailable:
+            raise  # to ask again would take as long again; the lease runs out by itself
+        except BaseException:
+            await self._undo(owner, thread_id, run, create=create)
+            raise
+
+    async def _take(self, owner: str, thread_id: str, run: str, *, create: bool, lease: timedelta, wait: float) -> None:
+        take = TAKE_OR_CREATE if create else TAKE
+        deadline, pause = time.monotonic() + wait, 0.01
+        while not await self.database.query(take, owner, thread_id, run, lease):
+            if not create and not await self.database.query(EXISTS, owner, thread_id):
+                raise NotFound
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Busy
+            await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+            pause = min(pause * 1.5, 0.25)
+
+    async def _ask(self, owner: str, thread_id: str, key: str, question: str, run: str) -> Turn:
+        rows = await self.database.query(ASK, owner, thread_id, key, question, self.window)
+        turn = Turn(owner, thread_id, key, run, question, _window(rows, key))
+        if not rows[0]["fresh"]:  # the key came before
+            asked, *said = await self.database.query(TURN, owner, key)
+            if asked["thread_id"] != thread_id or asked["content"] != question:
+                raise KeyReused
+            turn.answer = _message(said[-1]) if said else None
+        return turn
+
+    async def _undo(self, owner: str, thread_id: str, run: str, *, create: bool) -> None:
+        """Leave neither a lease nor an empty new thread behind."""
+        with anyio.CancelScope(shield=True), suppress(Unavailable):
+            if create:
+                await self.database.query(DROP_EMPTY, owner, thread_id, run, patient=False)
+            await self.database.query(RELEASE, owner, thread_id, run, patient=False)
+
+    async def renew(self, turn: Turn, lease: float) -> bool:
+        """Hold the lease for `lease` more seconds."""
+        return bool(await self.database.query(RENEW, turn.owner, turn.thread_id, turn.run, timedelta(seconds=lease)))
+
+    async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
+        """Append the messages and give the lease back in one statement, if it still holds."""
+        stored = await self.database.query(
+            ANSWER,
+            turn.owner,
+            turn.thread_id,
+            turn.run,
+            turn.key,
+            [message.role for message in messages],
+            [message.content for message in messages],
+            [_json(message.data) for message in messages],
+            [_json(message.usage) for message in messages],
+        )
+        if stored:
+            turn.answer = messages[-1]
+            return
+        kept = await self.database.query(TURN, turn.owner, turn.key)
+        if len(kept) > 1:  # by another run, or by this one when the confirmation was lost on the way
+            turn.answer = _message(kept[-1])
+        elif await self.database.query(EXISTS, turn.owner, turn.thread_id):
+            raise Busy
+        else:
+            raise NotFound
+
+    async def release(self, turn: Turn) -> None:
+        """Give the lease back without an answer, in one attempt."""
+        await self.database.query(RELEASE, turn.owner, turn.thread_id, turn.run, patient=False)
+
+    # Threads
+
+    async def create(self, owner: str, title: str | None = None) -> str:
+        """Make an empty thread."""
+        thread_id = str(uuid.uuid4())
+        await self.database.query(CREATE, owner, thread_id, title)
+        return thread_id
+
+    async def rename(self, owner: str, thread_id: str, title: str | None) -> None:
+        """Give a thread another title."""
+        if not await self.database.query(RENAME, owner, thread_id, title):
+            raise NotFound
+
+    async def delete(self, owner: str, thread_id: str) -> None:
+        """Delete a thread and its messages."""
+        if not await self.database.query(DELETE, owner, thread_id):
+            raise NotFound
+
+    async def threads(self, owner: str, limit: int, before: str | None = None) -> list[Thread]:
+        """Threads, newest first."""
+        if before is None:
+            rows = await self.database.query(THREADS, owner, limit)
+        else:
+            rows = await self.database.query(THREADS_BEFORE, owner, limit, before)
+        return [Thread(**row) for row in rows]
+
+    async def messages(self, owner: str, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
+        """Messages, newest first."""
+        rows = await self.database.query(MESSAGES, owner, thread_id, limit, LAST if before is None else before)
+        if not rows and not await self.database.query(EXISTS, owner, thread_id):
+            raise NotFound
+        return [Message(**row) for row in rows]
+
+    async def forget(self, days: int, batch: int) -> int:
+        """Delete threads without a message for `days` days."""
+        return len(await self.database.query(FORGET, days, batch))
+
+
+def build_memory(settings: Settings) -> Memory:
+    """The memory that the settings describe."""
+    return PostgresMemory(Postgres(settings), settings.history_window)
+
+
+def _window(rows: list[Record], key: str) -> list[Message]:
+    """The messages before the turn, from a user's on: models refuse tool results without the call before them."""
+    earlier = [row for row in rows if row["role"] and row["turn"] != key]
+    start = next((n for n, row in enumerate(earlier) if row["role"] == "user"), len(earlier))
+    return [_message(row) for row in earlier[start:]]
+
+
+def _message(row: Record) -> Message:
+    data, usage = row["data"], row.get("usage")
+    return Message(row["role"], row["content"], data and json.loads(data), usage and json.loads(usage))
+
+
+def _json(value: Mapping[str, object] | None) -> str | None:
+    return None if value is None else json.dumps(value)

@@ -1,0 +1,118 @@
+"""What only PostgreSQL can show: an index under every statement, and a role that may do nothing else."""
+
+import json
+import os
+import re
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from asyncpg import Connection, Record
+
+import memory
+
+pytestmark = pytest.mark.anyio
+
+type Link = Connection[Record]
+
+SECONDS = timedelta(seconds=10)
+STATEMENTS: dict[str, tuple[object, ...]] = {
+    "TAKE": ("owner", "thread 7", "run", SECONDS),
+    "TAKE_OR_CREATE": ("owner", "thread 7", "run", SECONDS),
+    "ASK": ("owner", "thread 7", "key", "question", 40),
+    "ANSWER": ("owner", "thread 7", "run", "key", ["assistant"], ["reply"], [None], [None]),
+    "RENEW": ("owner", "thread 7", "run", SECONDS),
+    "RELEASE": ("owner", "thread 7", "run"),
+    "DROP_EMPTY": ("owner", "thread 7", "run"),
+    "TURN": ("owner", "key"),
+    "EXISTS": ("owner", "thread 7"),
+    "CREATE": ("owner", "thread 7", None),
+    "RENAME": ("owner", "thread 7", "title"),
+    "DELETE": ("owner", "thread 7"),
+    "THREADS": ("owner", 50),
+    "THREADS_BEFORE": ("owner", 50, "thread"),
+    "MESSAGES": ("owner", "thread 7", 50, memory.LAST),
+    "FORGET": (190, 100),
+}
+
+
+@pytest.fixture
+async def connection() -> AsyncIterator[Link]:
+    if not (url := os.environ.get("TEST_DATABASE_URL")):
+        pytest.skip("TEST_DATABASE_URL is not set")
+    connection = await asyncpg.connect(url, password=os.environ.get("TEST_DATABASE_PASSWORD"))
+    yield connection
+    await connection.close()
+
+
+def test_every_statement_is_examined() -> None:
+    sql = {
+        name
+        for name, value in vars(memory).items()
+        if name.isupper() and isinstance(value, str) and re.match(r"\s*(select|insert|update|delete|with) ", value)
+    }
+    assert sql == {*STATEMENTS, "PING"}  # PING reads one row of each table
+
+
+@pytest.fixture
+async def full(connection: Link) -> AsyncIterator[Link]:
+    """A database that is worth an index, for as long as the test runs."""
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("""
+        insert into threads (owner, id, used_on, created_at)
+        select 'owner', 'thread ' || n, current_date - n / 10, now() - n * interval '1 minute'
+        from generate_series(1, 2000) as n;
+        insert into messages (owner, thread_id, turn, step, role, content)
+        select 'owner', 'thread ' || n % 2000 + 1, 'turn ' || n, 0, 'user', 'text' from generate_series(1, 20000) as n;
+        analyze threads, messages
+    """)
+    yield connection
+    await transaction.rollback()
+
+
+async def test_every_statement_uses_an_index(full: Link) -> None:
+    for name, values in STATEMENTS.items():
+        (plan,) = json.loads(await full.fetchval(f"explain (format json) {getattr(memory, name)}", *values))
+        for scan in scans(plan["Plan"]):
+            assert scan.keys() & {"Index Cond", "Recheck Cond", "TID Cond"}, f"{name}: {scan['Node Type']}"
+
+
+def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a plan that read a table."""
+    below = [found for child in plan.get("Plans", ()) for found in scans(child)]
+    return [plan, *below] if "Relation Name" in plan and plan["Node Type"].endswith("Scan") else below
+
+
+async def test_the_updates_of_a_turn_leave_the_indexes_alone(connection: Link) -> None:
+    owner, transaction = f"test:{uuid.uuid4()}", connection.transaction()
+    await transaction.start()
+    await connection.execute(memory.CREATE, owner, "thread", None)
+    for n in range(3):
+        assert await connection.fetch(memory.TAKE, owner, "thread", f"run {n}", SECONDS)
+        values = (["assistant"], ["reply"], [None], [None])
+        assert await connection.fetch(memory.ANSWER, owner, "thread", f"run {n}", f"key {n}", *values)
+    counts = "select n_tup_upd, n_tup_hot_upd from pg_stat_xact_user_tables where relname = 'threads'"
+    updates, hot = await connection.fetchrow(counts) or (0, -1)
+    assert updates == hot == 6
+    await transaction.rollback()
+
+
+async def test_the_role_is_no_administrator(connection: Link) -> None:
+    role = await connection.fetchrow(
+        "select rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, rolconnlimit"
+        " from pg_roles where rolname = current_user"
+    )
+    assert role is not None
+    assert tuple(role) == (False, False, False, False, False, 100)
+    for database in ("postgres", "template1"):
+        assert not await connection.fetchval("select has_database_privilege($1, 'connect')", database)
+    owners = await connection.fetch(
+        "select distinct tableowner = current_user from pg_tables where schemaname = 'public'"
+    )
+    assert [tuple(owner) for owner in owners] == [(True,)]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("create table public.another (id integer)")

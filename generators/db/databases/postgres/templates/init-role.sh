@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The agent's role: it owns the tables, is no administrator, and can connect to this database only.
+# Runs by itself on an empty volume; deploy.sh applies it again each time, so a new DB_PASSWORD takes effect.
+set -euo pipefail
+
+if [[ "${1:-}" == --help ]]; then
+  echo "usage: init-role.sh   (inside the database's container; reads DB_USER, DB_PASSWORD, POSTGRES_DB)"
+  exit 0
+fi
+
+: "${DB_USER:?is not set}" "${DB_PASSWORD:?is not set}" "${POSTGRES_DB:?is not set}"
+export PGPASSWORD="${PGPASSWORD:-${POSTGRES_PASSWORD:-}}"
+
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
+  --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB}" <<'SQL'
+set client_min_messages = warning;
+set log_statement = 'none'; -- no password in the server's log,
+set log_min_error_statement = 'panic'; -- not even when a statement fails
+\getenv agent DB_USER
+\getenv password DB_PASSWORD
+
+select format('create role %I', :'agent')
+where not exists (select from pg_roles where rolname = :'agent') \gexec
+
+alter role :"agent" login nosuperuser nocreatedb nocreaterole noreplication nobypassrls
+  connection limit 100 password :'password';
+
+select format('alter table public.%I owner to %I', tablename, :'agent')
+from pg_tables where schemaname = 'public' and tableowner <> :'agent' \gexec
+
+select format('revoke all on database %I from public', datname)
+from pg_database where datname in ('postgres', 'template1', current_database()) \gexec
+
+revoke all on schema public from public;
+grant connect on database :"DBNAME" to :"agent";
+grant usage on schema public to :"agent";
+SQL

@@ -1,0 +1,36 @@
+-- The agent's tables. Runs by itself on an empty volume; deploy.sh applies it again each time, which changes nothing
+-- that is there. To change a table, append statements that may run twice (alter table ... add column if not exists ...).
+
+set client_min_messages = warning;
+
+create table if not exists threads (
+  owner text not null,
+  id text not null,
+  title text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  used_on date not null default current_date, -- day of the newest message, for the retention
+  run text, -- the attempt at a turn that holds the thread, and until when
+  run_until timestamptz not null default '-infinity',
+  primary key (owner, id)
+) with (fillfactor = 80); -- room on the page, so that the updates of a turn leave the indexes alone
+
+create index if not exists threads_by_age on threads (owner, created_at, id);
+create index if not exists threads_by_use on threads (used_on);
+
+create table if not exists messages (
+  owner text not null,
+  thread_id text not null,
+  id bigint generated always as identity,
+  turn text not null, -- the idempotency key of the turn
+  step integer not null, -- 0 is the question, what follows it is numbered
+  role text not null check (role in ('user', 'assistant', 'tool')),
+  content text not null,
+  data json, -- the logic's own form, where role and content do not say it all
+  usage json, -- what the reply cost
+  created_at timestamptz not null default now(),
+  primary key (owner, thread_id, id),
+  foreign key (owner, thread_id) references threads (owner, id) on delete cascade
+);
+
+create unique index if not exists messages_by_turn on messages (owner, turn, step);
