@@ -1,0 +1,190 @@
+"""The two contracts of this agent: what it asks of its memory, and what it asks of its logic.
+
+Everything else depends on these types only, so a database or a kind of logic is replaced by writing one module:
+`memory.py` offers `build_memory(settings) -> Memory`, and `runner.py` offers the members of `Logic`.
+`tests/test_memory.py` is the executable half of this page: it runs unchanged against every memory.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypedDict
+
+type Role = Literal["system", "user", "assistant", "tool"]  # system: only in a history that a caller sends
+
+
+class Unavailable(Exception):
+    """The database does not answer. The text says what to check; it is for the log, never for callers."""
+
+
+class NotFound(Exception):
+    """The owner has no such thread."""
+
+
+class Busy(Exception):
+    """Another turn holds the thread, or took it while this one worked."""
+
+
+class KeyReused(Exception):
+    """The idempotency key came before, with another message or on another thread."""
+
+
+class LogicFailed(Exception):
+    """Something the logic needs, such as its model, gave no answer. The text is for the log, never for callers."""
+
+
+@dataclass(slots=True)
+class Message:
+    """One message of a thread."""
+
+    role: Role
+    content: str  # what a person reads
+    data: dict[str, Any] | None = None  # the logic's own form, where role and content do not say it all
+    usage: dict[str, int] | None = None  # what the reply cost, where the model tells
+    id: int = 0  # given by the memory, increasing within a thread
+    created_at: datetime | None = None  # given by the memory
+
+
+@dataclass(slots=True)
+class Thread:
+    """One conversation of an owner."""
+
+    id: str
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(slots=True)
+class Turn:
+    """One question and everything that answers it."""
+
+    owner: str
+    thread_id: str | None  # None: nothing of this turn is stored
+    key: str  # names the turn among all of its owner's: the caller's idempotency key, or the first run
+    run: str  # names this attempt at the turn, and so the lease
+    question: str
+    history: list[Message]
+    answer: Message | None = None  # there from the start when the turn was finished before
+    metadata: dict[str, str] = field(default_factory=dict)  # what the caller says about the message; not stored
+
+
+class Memory(Protocol):
+    """Threads, their messages, and the lease that lets one turn at a time work on a thread.
+
+    A thread belongs to an owner: the same id under two owners names two threads. Every call rides out a short outage
+    of the database and then raises `Unavailable`; none loses what it has confirmed, and each may be repeated.
+    """
+
+    async def open(self) -> None:
+        """Prepare to connect. Does not need the database to be there yet."""
+
+    async def close(self) -> None:
+        """Give the connections back."""
+
+    async def ping(self) -> None:
+        """Read something that only a working database with its tables can give. Raises `Unavailable` at once."""
+
+    async def begin(
+        self,
+        owner: str,
+        thread_id: str,
+        key: str,
+        question: str,
+        run: str,
+        *,
+        create: bool,
+        lease: float,
+        wait: float,
+    ) -> Turn:
+        """Take the lease, store the question, and read the window of messages before it.
+
+        The question is safe once this returns. The window holds the newest messages and starts at a user's.
+        A turn that was finished before comes back with its `answer`.
+
+        Args:
+            owner: whose thread it is.
+            thread_id: the thread.
+            key: the turn's idempotency key, unique per owner.
+            question: what the user says.
+            run: a fresh name for this attempt.
+            create: make the thread if it is not there.
+            lease: seconds until a lease that is not renewed falls.
+            wait: seconds to wait for a lease that another run holds.
+
+        Raises:
+            NotFound: the owner has no such thread, and `create` is false.
+            Busy: the thread did not become free in time.
+            KeyReused: the key came before with another question or thread; no thread is left behind.
+        """
+
+    async def renew(self, turn: Turn, lease: float) -> bool:
+        """Hold the lease for `lease` more seconds. False: it was lost."""
+
+    async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
+        """Append the messages and give the lease back, both or neither; the last message becomes `turn.answer`.
+
+        If another run has finished this turn meanwhile, its answer becomes `turn.answer` and nothing is written.
+
+        Raises:
+            Busy: another run took the lease.
+            NotFound: the thread was deleted.
+        """
+
+    async def release(self, turn: Turn) -> None:
+        """Give the lease back without an answer, if it is still held. Tries once: else the lease runs out by itself."""
+
+    async def create(self, owner: str, title: str | None = None) -> str:
+        """Make an empty thread and return its id."""
+
+    async def rename(self, owner: str, thread_id: str, title: str | None) -> None:
+        """Give a thread another title. Raises `NotFound`."""
+
+    async def delete(self, owner: str, thread_id: str) -> None:
+        """Delete a thread and its messages. Raises `NotFound`."""
+
+    async def threads(self, owner: str, limit: int, before: str | None = None) -> list[Thread]:
+        """At most `limit` threads, newest first: from the newest, or from the one made before the thread `before`."""
+
+    async def messages(self, owner: str, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
+        """At most `limit` messages that a person reads, newest first: from the end, or from before the id `before`.
+
+        Raises:
+            NotFound: the owner has no such thread.
+        """
+
+    async def forget(self, days: int, batch: int) -> int:
+        """Delete up to `batch` threads without a message for `days` days, and return how many. Spares those in use."""
+
+
+class Token(TypedDict):
+    """A piece of the reply, as the model writes it."""
+
+    type: Literal["token"]
+    text: str
+
+
+class ToolResult(TypedDict):
+    """A tool was called and returned."""
+
+    type: Literal["tool"]
+    name: str
+    result: str
+
+
+type Event = Token | ToolResult
+
+
+class Logic(Protocol):
+    """How a question is answered. The module `runner` is one."""
+
+    MODEL: str  # what answers, for GET /info
+    OFFLINE: bool  # true when it is a stand-in
+
+    async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
+        """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`."""
+
+    def stream(
+        self, history: list[Message], question: str, metadata: dict[str, str]
+    ) -> AsyncGenerator[Event | Message]:
+        """The same, as it happens: events to show at once, and messages to keep. Raises `LogicFailed`."""

@@ -1,0 +1,72 @@
+"""Errors as RFC 9457 problem documents. What an exception says stays inside; what a caller sent is not echoed."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from itertools import takewhile
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from contract import Busy, KeyReused, LogicFailed, NotFound, Unavailable
+
+log = structlog.get_logger("problems")
+
+KNOWN = {
+    NotFound: (404, "There is no such thread."),
+    Busy: (409, "Another message of this thread is still being answered."),
+    KeyReused: (422, "This Idempotency-Key was used with another message or thread."),
+    LogicFailed: (502, "The agent's model did not answer."),
+    Unavailable: (503, "The agent's database does not answer."),
+}
+HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    409: {"Retry-After": "2"},
+    503: {"Retry-After": "2"},
+}
+
+
+def problem(status: int, detail: str, **more: object) -> JSONResponse:
+    """A problem document as a response."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, HEADERS.get(status), media_type="application/problem+json")
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """The status and the sentence that a caller gets for an error. The reason of a failure goes to the log."""
+    if isinstance(error, LogicFailed | Unavailable):
+        log.warning("request failed", reason=str(error))
+    return KNOWN.get(type(error), (500, "The agent could not answer."))
+
+
+def install(app: FastAPI, fields: Iterable[str]) -> None:
+    """Answer every error of the application with a problem document.
+
+    Args:
+        app: the application.
+        fields: names of all fields in requests. Errors name no others, because those are the caller's own words.
+    """
+    ours = {"body", "header", "path", "query", *fields}
+
+    async def known(_: Request, error: Exception) -> JSONResponse:
+        return problem(*explain(error))
+
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        response = problem(error.status_code, error.detail)
+        response.headers.update(error.headers or {})
+        return response
+
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        def place(parts: tuple[str | int, ...]) -> str:
+            return ".".join(map(str, takewhile(lambda part: part in ours or isinstance(part, int), parts)))
+
+        errors = [{"field": place(e["loc"]), "message": e["msg"]} for e in error.errors()]
+        return problem(422, "The request is not valid.", errors=errors)
+
+    for kind in (*KNOWN, Exception):
+        app.add_exception_handler(kind, known)
+    app.exception_handler(HTTPException)(http)
+    app.exception_handler(RequestValidationError)(invalid)

@@ -1,0 +1,251 @@
+"""The agent's HTTP API."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import structlog
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from auth import NAME, Owner
+from contract import Memory, Message, Turn, Unavailable
+from problems import explain, problem
+from turns import Turns
+
+VERSION = "1.0.0"
+
+log = structlog.get_logger("routes")
+router = APIRouter()
+
+
+# What callers send
+
+
+def _storable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must not contain lone surrogates") from None
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+type Text = Annotated[str, AfterValidator(_storable)]
+type Name = Annotated[str, Field(pattern=NAME)]
+type ThreadId = Annotated[str, Path(pattern=NAME)]
+type Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class Body(BaseModel):
+    """A request body: fields that are not known are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Said(Body):
+    """An earlier message, sent by a caller that remembers by itself."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Annotated[Text, Field(max_length=100_000)]
+
+
+class Ask(Body):
+    """A message to the agent: for a thread, for a new one, or with a history of its own and not stored."""
+
+    message: Annotated[Text, Field(min_length=1, max_length=32_000)]
+    thread_id: Name | None = None
+    history: Annotated[list[Said], Field(max_length=500)] | None = None
+    metadata: Annotated[dict[Name, Annotated[Text, Field(max_length=1_000)]], Field(max_length=16)] = {}
+
+
+class Titled(Body):
+    """The title of a thread."""
+
+    title: Annotated[Text, Field(max_length=200)] | None = None
+
+
+FIELDS = frozenset({*Ask.model_fields, *Said.model_fields, *Titled.model_fields, "limit", "before", "Idempotency-Key"})
+
+
+# What callers get
+
+
+class Reply(BaseModel):
+    """The answer to a message."""
+
+    thread_id: str | None
+    reply: str
+    usage: dict[str, int] | None
+
+
+class ThreadItem(BaseModel):
+    """A thread in a list."""
+
+    thread_id: str
+    title: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class MessageItem(BaseModel):
+    """A message in a list."""
+
+    id: int
+    role: str
+    content: str
+    created_at: datetime | None
+
+
+class Page[Item](BaseModel):
+    """A part of a list, and whether there is more before it."""
+
+    data: list[Item]
+    has_more: bool
+
+
+# What the agent says about itself
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """Whether the process runs."""
+    return {"status": "ok"}
+
+
+@router.get("/health")
+async def health(request: Request) -> JSONResponse:
+    """Whether the agent can work: 503 while the database does not answer."""
+    try:
+        await _memory(request).ping()
+    except Unavailable:
+        return problem(503, "The agent's database does not answer.", database="unreachable")
+    return JSONResponse({"status": "ok", "database": "ok"})
+
+
+@router.get("/info")
+async def info(request: Request) -> dict[str, str | bool]:
+    """What this agent is."""
+    logic = _turns(request).logic
+    return {"name": request.app.title, "version": VERSION, "model": logic.MODEL, "offline": logic.OFFLINE}
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Figures for Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+# Turns
+
+
+async def open_turn(
+    request: Request,
+    ask: Ask,
+    owner: Owner,
+    key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=NAME)] = None,
+) -> AsyncIterator[Turn]:
+    """Admit the message. As a dependency, so that a refusal comes before a stream has sent its status."""
+    if ask.history is not None:
+        if ask.thread_id is not None:
+            raise HTTPException(422, "Send history or thread_id, not both.")
+        history = [Message(said.role, said.content) for said in ask.history]
+        yield Turn(owner, None, "", "", ask.message, history, metadata=ask.metadata)
+        return
+    async with _turns(request).open(owner, ask.thread_id, key, ask.message) as turn:
+        turn.metadata = ask.metadata
+        yield turn
+
+
+type OpenTurn = Annotated[Turn, Depends(open_turn)]
+
+
+@router.post("/invoke")
+async def invoke(request: Request, turn: OpenTurn) -> Reply:
+    """Answer a message."""
+    answer = await _turns(request).answer(turn)
+    return Reply(thread_id=turn.thread_id, reply=answer.content, usage=answer.usage)
+
+
+@router.post("/stream", response_class=EventSourceResponse)
+async def stream(request: Request, turn: OpenTurn) -> AsyncIterator[ServerSentEvent]:
+    """Answer a message as server-sent events: metadata, token and tool events, message or error, [DONE]."""
+    yield _event({"type": "metadata", "thread_id": turn.thread_id})
+    try:
+        async for event in _turns(request).stream(turn):
+            yield _event(event)
+    except Exception as error:  # the status is sent already, so the refusal travels as an event
+        status, detail = explain(error)
+        log.warning("stream ended early", status=status, exc_info=error)
+        yield _event({"type": "error", "status": status, "detail": detail})
+    yield ServerSentEvent(raw_data="[DONE]")
+
+
+def _event(data: Mapping[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(event=data["type"], raw_data=json.dumps(data, separators=(",", ":")))
+
+
+# Threads
+
+
+@router.post("/threads", status_code=201)
+async def create_thread(request: Request, owner: Owner, body: Titled | None = None) -> dict[str, str]:
+    """Make an empty thread."""
+    return {"thread_id": await _memory(request).create(owner, body.title if body else None)}
+
+
+@router.get("/threads")
+async def list_threads(
+    request: Request, owner: Owner, limit: Limit = 50, before: Annotated[str | None, Query(pattern=NAME)] = None
+) -> Page[ThreadItem]:
+    """The owner's threads, newest first."""
+    found = await _memory(request).threads(owner, limit + 1, before)
+    items = [
+        ThreadItem(thread_id=thread.id, title=thread.title, created_at=thread.created_at, updated_at=thread.updated_at)
+        for thread in found[:limit]
+    ]
+    return Page(data=items, has_more=len(found) > limit)
+
+
+@router.patch("/threads/{thread_id}", status_code=204)
+async def rename_thread(request: Request, thread_id: ThreadId, owner: Owner, body: Titled) -> None:
+    """Give a thread another title."""
+    await _memory(request).rename(owner, thread_id, body.title)
+
+
+@router.delete("/threads/{thread_id}", status_code=204)
+async def delete_thread(request: Request, thread_id: ThreadId, owner: Owner) -> None:
+    """Delete a thread and its messages."""
+    await _memory(request).delete(owner, thread_id)
+
+
+@router.get("/threads/{thread_id}/messages")
+async def list_messages(
+    request: Request,
+    thread_id: ThreadId,
+    owner: Owner,
+    limit: Limit = 50,
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+) -> Page[MessageItem]:
+    """The newest messages, or those before the id `before`; a page reads downwards, its newest message last."""
+    found = await _memory(request).messages(owner, thread_id, limit + 1, before)
+    items = [
+        MessageItem(id=message.id, role=message.role, content=message.content, created_at=message.created_at)
+        for message in reversed(found[:limit])
+    ]
+    return Page(data=items, has_more=len(found) > limit)
+
+
+def _memory(request: Request) -> Memory:
+    memory: Memory = request.app.state.turns.memory
+    return memory
+
+
+def _turns(request: Request) -> Turns:
+    turns: Turns = request.app.state.turns
+    return turns

@@ -1,0 +1,1 @@
+"""Tests of the agent: python -m pytest, in this tier's folder."""

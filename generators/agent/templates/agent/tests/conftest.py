@@ -1,0 +1,88 @@
+"""What the tests share: settings, a memory and a logic that need nothing outside, and the agent around them."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from app import create_app
+from settings import Settings
+from tests.fakes import EchoLogic, InMemory
+
+TOKEN = "a-token-for-the-tests"
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Thread-Owner": "api:ann"}
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def settings() -> Settings:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return Settings(
+        agent_name="tested",
+        agent_token=TOKEN,
+        database_url="unused://nowhere/unused",
+        database_password="unused",
+        max_body=64 * 1024,
+        turn_lease=0.5,
+        turn_wait=5,
+        port=port,
+    )
+
+
+@pytest.fixture
+def memory() -> InMemory:
+    return InMemory(window=40)
+
+
+@pytest.fixture
+def logic() -> EchoLogic:
+    return EchoLogic()
+
+
+@pytest.fixture
+def app(settings: Settings, memory: InMemory, logic: EchoLogic) -> FastAPI:
+    return create_app(settings, memory, logic)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the agent without a network."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://agent", headers=HEADERS) as found:
+        yield found
+
+
+@pytest.fixture
+async def wire(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls the agent through a real server, for what only a connection shows."""
+    server = uvicorn.Server(uvicorn.Config(app, port=settings.port, log_config=None, lifespan="off"))
+    running = asyncio.create_task(server.serve())
+    async with connected(settings) as found:
+        yield found
+    server.should_exit = True
+    await running
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that is just starting."""
+    transport = httpx.AsyncHTTPTransport(retries=5)
+    url = f"http://127.0.0.1:{settings.port}"
+    async with httpx.AsyncClient(transport=transport, base_url=url, headers=HEADERS, timeout=10) as found:
+        while True:
+            try:
+                await found.get("/live")
+                break
+            except httpx.ConnectError:
+                await asyncio.sleep(0.02)
+        yield found

@@ -1,0 +1,483 @@
+"""The memory contract. Runs unchanged against the memory of the tests and against the real database.
+
+The real one takes part when TEST_DATABASE_URL (with its port, without the password) and TEST_DATABASE_PASSWORD are
+set; the database must hold the tables. The tests delete nothing but what they made.
+"""
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+from pydantic import SecretStr
+
+from contract import Busy, KeyReused, Memory, Message, NotFound, Turn, Unavailable
+from memory import build_memory
+from settings import Settings
+from tests.database import age
+from tests.fakes import InMemory
+from tests.proxy import Proxy
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = 6
+CENTURIES = 100_000  # days; so old is no thread but those of these tests
+
+
+@dataclass
+class Backend:
+    """A memory under test, with an owner of its own."""
+
+    memory: Memory
+    age: Callable[[str, str, int], Awaitable[None]]
+    owner: str
+
+    async def begin(self, thread_id: str, key: str, question: str = "hi", **options: Any) -> Turn:
+        timing = {"create": False, "lease": 10.0, "wait": 10.0, **options}
+        return await self.memory.begin(self.owner, thread_id, key, question, uuid.uuid4().hex, **timing)
+
+    async def turn(self, thread_id: str, key: str, question: str = "hi", reply: str = "ho", **options: Any) -> Turn:
+        """A whole turn, as the agent leads it."""
+        turn = await self.begin(thread_id, key, question, **options)
+        if turn.answer is None:
+            await self.memory.finish(turn, [Message("assistant", reply)])
+        else:
+            await self.memory.release(turn)
+        return turn
+
+    async def said(self, thread_id: str) -> list[tuple[str, str]]:
+        messages = await self.memory.messages(self.owner, thread_id, 1000)
+        return [(message.role, message.content) for message in reversed(messages)]
+
+
+@pytest.fixture
+def real(settings: Settings) -> Settings:
+    """The settings of the real database."""
+    if not (url := os.environ.get("TEST_DATABASE_URL")):
+        pytest.skip("TEST_DATABASE_URL is not set")
+    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
+    return settings.model_copy(update={"database_url": url, "database_password": password, "history_window": WINDOW})
+
+
+@pytest.fixture(params=["in-memory", "database"])
+async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    owner = f"test:{uuid.uuid4()}"
+    if request.param == "in-memory":
+        fake = InMemory(WINDOW)
+        yield Backend(fake, fake.age, owner)
+        return
+    settings: Settings = request.getfixturevalue("real")
+    memory = build_memory(settings)
+    await memory.open()
+    yield Backend(memory, lambda *of: age(settings, *of), owner)
+    await memory.close()
+
+
+@pytest.fixture
+async def thread_id(backend: Backend) -> str:
+    return await backend.memory.create(backend.owner)
+
+
+class TestTurns:
+    async def test_a_turn_is_stored_and_remembered(self, backend: Backend, thread_id: str) -> None:
+        first = await backend.begin(thread_id, "k1", "one")
+        assert (first.owner, first.thread_id, first.key, first.question) == (backend.owner, thread_id, "k1", "one")
+        assert (first.history, first.answer) == ([], None)
+        assert await backend.said(thread_id) == [("user", "one")]
+        reply = Message("assistant", "two", usage={"total_tokens": 3, "input_tokens": 1})
+        await backend.memory.finish(first, [reply])
+        assert first.answer == reply
+        second = await backend.begin(thread_id, "k2")
+        assert [(message.role, message.content) for message in second.history] == [
+            ("user", "one"),
+            ("assistant", "two"),
+        ]
+
+    async def test_tool_messages_keep_their_data(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k1")
+        data = {"calls": [{"name": "add", "args": {"a": 1, "text": "\0 \ud800 🙂"}}], "b": None, "a": 1.5}
+        await backend.memory.finish(
+            turn, [Message("assistant", "", data), Message("tool", "3", {"id": 1}), Message("assistant", "three")]
+        )
+        history = (await backend.begin(thread_id, "k2")).history
+        assert [(m.role, m.content, m.data) for m in history] == [
+            ("user", "hi", None),
+            ("assistant", "", data),
+            ("tool", "3", {"id": 1}),
+            ("assistant", "three", None),
+        ]
+        assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "three"), ("user", "hi")]
+
+    async def test_an_unknown_thread_is_not_found_and_not_made(self, backend: Backend) -> None:
+        with pytest.raises(NotFound):
+            await backend.begin("none", "k1")
+        assert await backend.memory.threads(backend.owner, 10) == []
+
+    async def test_a_thread_is_made_when_asked(self, backend: Backend) -> None:
+        await backend.turn("mine", "k1", create=True)
+        assert [thread.id for thread in await backend.memory.threads(backend.owner, 10)] == ["mine"]
+
+    async def test_ten_turns_at_once_are_ten_pairs_in_order(self, backend: Backend, thread_id: str) -> None:
+        turns = [backend.turn(thread_id, f"k{n}", f"question {n}", f"reply {n}") for n in range(10)]
+        await asyncio.gather(*turns)
+        said = await backend.said(thread_id)
+        pairs = list(zip(said[::2], said[1::2], strict=True))
+        assert {question for (_, question), _ in pairs} == {f"question {n}" for n in range(10)}
+        for (asking, question), (answering, reply) in pairs:
+            assert (asking, answering) == ("user", "assistant")
+            assert reply == question.replace("question", "reply")
+
+    async def test_each_turn_sees_all_before_it(self, backend: Backend, thread_id: str) -> None:
+        turns = await asyncio.gather(*[backend.turn(thread_id, f"k{n}", f"q{n}", f"r{n}") for n in range(10)])
+        order = [question for role, question in await backend.said(thread_id) if role == "user"]
+        for turn in turns:
+            place = order.index(turn.question)
+            seen = [message.content for message in turn.history if message.role == "user"]
+            assert seen == order[max(0, place - WINDOW // 2) : place]
+
+
+class TestIdempotency:
+    async def test_the_same_key_ten_times_at_once_is_one_pair(self, backend: Backend) -> None:
+        turns = await asyncio.gather(*[backend.turn("new", "k", "hi", f"reply {n}", create=True) for n in range(10)])
+        replies = {turn.answer.content for turn in turns if turn.answer}
+        assert len(replies) == 1
+        assert await backend.said("new") == [("user", "hi"), ("assistant", replies.pop())]
+
+    async def test_a_replay_is_equal(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k")
+        usage = {"total_tokens": 3, "input_tokens": 1, "output_tokens": 2}
+        reply = Message("assistant", " odd \r\n\t 🙂 ", usage=usage)
+        await backend.memory.finish(turn, [Message("assistant", "", {"x": 1}), Message("tool", "t", {"y": 2}), reply])
+        again = (await backend.begin(thread_id, "k")).answer
+        assert again is not None
+        assert (again.role, again.content, again.usage) == ("assistant", reply.content, usage)
+        assert list(again.usage or ()) == list(usage)
+
+    async def test_another_question_is_refused(self, backend: Backend, thread_id: str) -> None:
+        await backend.turn(thread_id, "k", "one")
+        with pytest.raises(KeyReused):
+            await backend.begin(thread_id, "k", "two")
+        await backend.turn(thread_id, "k2", wait=0)  # the thread is free
+        assert [content for _, content in await backend.said(thread_id)] == ["one", "ho", "hi", "ho"]
+
+    async def test_another_thread_is_refused_and_none_left_behind(self, backend: Backend, thread_id: str) -> None:
+        await backend.turn(thread_id, "k")
+        empty = await backend.memory.create(backend.owner)
+        with pytest.raises(KeyReused):
+            await backend.begin("new", "k", create=True)
+        with pytest.raises(KeyReused):
+            await backend.begin(empty, "k")
+        assert {thread.id for thread in await backend.memory.threads(backend.owner, 10)} == {thread_id, empty}
+        assert await backend.said(empty) == []
+
+    async def test_owners_do_not_share_keys(self, backend: Backend, thread_id: str) -> None:
+        await backend.turn(thread_id, "k", "one")
+        other = Backend(backend.memory, backend.age, f"{backend.owner}-other")
+        turn = await other.turn(thread_id, "k", "two", create=True)
+        assert turn.history == []
+        assert await backend.said(thread_id) == [("user", "one"), ("assistant", "ho")]
+
+
+class TestLease:
+    async def test_a_second_run_waits_and_is_refused_in_the_end(self, backend: Backend, thread_id: str) -> None:
+        await backend.begin(thread_id, "k1")
+        started = time.monotonic()
+        with pytest.raises(Busy):
+            await backend.begin(thread_id, "k2", wait=0.3)
+        assert 0.2 < time.monotonic() - started < 1.5
+        assert await backend.said(thread_id) == [("user", "hi")]
+
+    async def test_a_second_run_follows_when_the_first_is_done(self, backend: Backend, thread_id: str) -> None:
+        first = await backend.begin(thread_id, "k1", "one")
+        second = asyncio.create_task(backend.begin(thread_id, "k2", "two"))
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        await backend.memory.finish(first, [Message("assistant", "ho")])
+        assert [message.content for message in (await second).history] == ["one", "ho"]
+
+    async def test_a_released_thread_is_free(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k1")
+        await backend.memory.release(turn)
+        await backend.begin(thread_id, "k2", wait=0)
+
+    async def test_a_lost_lease_writes_nothing(self, backend: Backend, thread_id: str) -> None:
+        late = await backend.begin(thread_id, "k1", "late", lease=0.2)
+        quick = await backend.begin(thread_id, "k2", "quick")
+        assert await backend.memory.renew(late, 10) is False
+        with pytest.raises(Busy):
+            await backend.memory.finish(late, [Message("assistant", "too late")])
+        await backend.memory.release(late)  # not its lease: changes nothing
+        with pytest.raises(Busy):
+            await backend.begin(thread_id, "k3", wait=0)
+        await backend.memory.finish(quick, [Message("assistant", "in time")])
+        assert [content for _, content in await backend.said(thread_id)] == ["late", "quick", "in time"]
+
+    async def test_a_renewed_lease_holds(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k1", lease=0.3)
+        for _ in range(3):
+            await asyncio.sleep(0.15)
+            assert await backend.memory.renew(turn, 0.3) is True
+        with pytest.raises(Busy):
+            await backend.begin(thread_id, "k2", wait=0)
+        await backend.memory.finish(turn, [Message("assistant", "ho")])
+
+    async def test_a_turn_that_another_run_finished_takes_its_answer(self, backend: Backend, thread_id: str) -> None:
+        slow = await backend.begin(thread_id, "k", lease=0.2)
+        await asyncio.sleep(0.25)
+        await backend.turn(thread_id, "k", reply="first")
+        await backend.memory.finish(slow, [Message("assistant", "second")])
+        assert slow.answer is not None
+        assert slow.answer.content == "first"
+        assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "first")]
+
+    async def test_after_a_crash_a_retry_finishes_the_turn(self, backend: Backend, thread_id: str) -> None:
+        await backend.begin(thread_id, "k1", "lost", lease=0.2)  # and the agent is gone
+        await backend.turn(thread_id, "k2", "between")
+        turn = await backend.turn(thread_id, "k1", "lost", "found")
+        assert "lost" not in [message.content for message in turn.history]
+        assert [content for _, content in await backend.said(thread_id)] == ["lost", "between", "ho", "found"]
+        again = await backend.begin(thread_id, "k1", "lost")
+        assert again.answer is not None
+        assert again.answer.content == "found"
+
+    async def test_a_caller_that_leaves_while_waiting_leaves_nothing(self, backend: Backend, thread_id: str) -> None:
+        first = await backend.begin(thread_id, "k1", "one")
+        second = asyncio.create_task(backend.begin(thread_id, "k2", "two"))
+        await asyncio.sleep(0.1)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        await backend.memory.finish(first, [Message("assistant", "ho")])
+        await backend.turn(thread_id, "k3", "three", wait=0)
+        assert "two" not in [content for _, content in await backend.said(thread_id)]
+
+
+class TestWindow:
+    async def test_the_window_is_the_newest_messages(self, backend: Backend, thread_id: str) -> None:
+        for n in range(5):
+            await backend.turn(thread_id, f"k{n}", f"q{n}", f"r{n}")
+        history = (await backend.begin(thread_id, "last")).history
+        assert [message.content for message in history] == ["q2", "r2", "q3", "r3", "q4", "r4"]
+
+    async def test_the_window_starts_at_a_users_message(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k0", "with tools")
+        steps = [Message("assistant", "", {"n": n}) if n % 2 else Message("tool", "x", {"n": n}) for n in range(1, 5)]
+        await backend.memory.finish(turn, [*steps, Message("assistant", "r0")])
+        await backend.turn(thread_id, "k1", "q1", "r1")
+        history = (await backend.begin(thread_id, "k2")).history
+        assert [message.content for message in history] == ["q1", "r1"]
+
+    async def test_a_turn_longer_than_the_window_leaves_it_empty(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k0")
+        await backend.memory.finish(turn, [Message("assistant", str(n), {"n": n}) for n in range(WINDOW + 2)])
+        assert (await backend.begin(thread_id, "k1")).history == []
+
+
+class TestThreads:
+    async def test_pages_of_threads(self, backend: Backend) -> None:
+        ids = [await backend.memory.create(backend.owner, f"title {n}") for n in range(7)]
+        first = await backend.memory.threads(backend.owner, 3)
+        second = await backend.memory.threads(backend.owner, 3, first[-1].id)
+        third = await backend.memory.threads(backend.owner, 3, second[-1].id)
+        assert [thread.id for thread in (*first, *second, *third)] == ids[::-1]
+        assert first[0].title == "title 6"
+        assert first[0].created_at <= first[0].updated_at
+        assert first[0].created_at.tzinfo is not None
+        assert await backend.memory.threads(backend.owner, 3, "unknown") == []
+
+    async def test_pages_of_messages(self, backend: Backend, thread_id: str) -> None:
+        for n in range(4):
+            await backend.turn(thread_id, f"k{n}", f"q{n}", f"r{n}")
+        first = await backend.memory.messages(backend.owner, thread_id, 5)
+        rest = await backend.memory.messages(backend.owner, thread_id, 5, first[-1].id)
+        contents = [message.content for message in (*first, *rest)]
+        assert contents == ["r3", "q3", "r2", "q2", "r1", "q1", "r0", "q0"]
+        ids = [message.id for message in (*first, *rest)]
+        assert ids == sorted(set(ids), reverse=True)
+        assert all(message.created_at and message.created_at.tzinfo for message in first)
+        assert await backend.memory.messages(backend.owner, thread_id, 5, rest[-1].id) == []
+
+    async def test_titles(self, backend: Backend, thread_id: str) -> None:
+        for title in ("one", "🙂 " * 60, None):
+            await backend.memory.rename(backend.owner, thread_id, title)
+            assert [thread.title for thread in await backend.memory.threads(backend.owner, 5)] == [title]
+
+    async def test_another_owner_has_other_threads(self, backend: Backend, thread_id: str) -> None:
+        await backend.turn(thread_id, "k1")
+        other = Backend(backend.memory, backend.age, f"{backend.owner}-other")
+        with pytest.raises(NotFound):
+            await other.begin(thread_id, "k1")
+        with pytest.raises(NotFound):
+            await other.said(thread_id)
+        with pytest.raises(NotFound):
+            await other.memory.rename(other.owner, thread_id, "mine")
+        with pytest.raises(NotFound):
+            await other.memory.delete(other.owner, thread_id)
+        assert await other.memory.threads(other.owner, 5) == []
+        await other.turn(thread_id, "k1", "the same id", create=True)
+        assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "ho")]
+        await other.memory.delete(other.owner, thread_id)
+        assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "ho")]
+
+    async def test_a_deleted_thread_is_gone(self, backend: Backend, thread_id: str) -> None:
+        await backend.turn(thread_id, "k1")
+        running = await backend.begin(thread_id, "k2")
+        await backend.memory.delete(backend.owner, thread_id)
+        assert await backend.memory.renew(running, 10) is False
+        for call in (
+            backend.memory.finish(running, [Message("assistant", "ho")]),
+            backend.said(thread_id),
+            backend.begin(thread_id, "k3"),
+            backend.memory.delete(backend.owner, thread_id),
+            backend.memory.rename(backend.owner, thread_id, "title"),
+        ):
+            with pytest.raises(NotFound):
+                await call
+        await backend.memory.release(running)
+        await backend.turn("again", "k1", "a key of a deleted thread is free", create=True)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "🙂👩‍👩‍👧‍👦 \U0001d518\U0001d52b",
+            "שלום مرحبا \u202e reversed",
+            "'; drop table threads; -- $1 %s {} \\",
+            " \t\r\n ",
+            "\u2028\u0085\ufeff\uffff",
+            "é\u0301",
+            "x" * 100_000,
+        ],
+        ids=["emoji", "right to left", "quotes", "blank", "separators", "combining", "long"],
+    )
+    async def test_odd_content_comes_back_as_it_was(self, backend: Backend, thread_id: str, content: str) -> None:
+        await backend.turn(thread_id, "k1", content, content)
+        assert await backend.said(thread_id) == [("user", content), ("assistant", content)]
+        assert [message.content for message in (await backend.begin(thread_id, "k2")).history] == [content, content]
+
+
+class TestRetention:
+    async def test_old_threads_are_forgotten_and_others_kept(self, backend: Backend) -> None:
+        for name in ("old", "used", "new"):
+            await backend.turn(name, name, create=True)
+        await backend.age(backend.owner, "old", CENTURIES + 2)
+        await backend.age(backend.owner, "used", CENTURIES + 2)
+        await backend.age(backend.owner, "new", CENTURIES - 2)
+        await backend.turn("used", "k2")
+        assert await backend.memory.forget(CENTURIES, 100) == 1
+        assert {thread.id for thread in await backend.memory.threads(backend.owner, 10)} == {"used", "new"}
+        with pytest.raises(NotFound):
+            await backend.said("old")
+        assert await backend.memory.forget(CENTURIES, 100) == 0
+
+    async def test_batches_are_bounded(self, backend: Backend) -> None:
+        for n in range(5):
+            await backend.turn(f"t{n}", f"k{n}", create=True)
+            await backend.age(backend.owner, f"t{n}", CENTURIES + 2)
+        assert [await backend.memory.forget(CENTURIES, 2) for _ in range(4)] == [2, 2, 1, 0]
+
+    async def test_a_thread_in_use_is_spared(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k1")
+        await backend.age(backend.owner, thread_id, CENTURIES + 2)
+        assert await backend.memory.forget(CENTURIES, 100) == 0
+        await backend.memory.finish(turn, [Message("assistant", "ho")])
+        assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "ho")]
+
+
+class TestOutage:
+    """Through a proxy that can be cut, so that the database itself is not disturbed."""
+
+    @pytest.fixture
+    async def proxy(self, real: Settings) -> AsyncIterator[Proxy]:
+        async with Proxy(real.database_url) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    async def cut_off(self, real: Settings, proxy: Proxy) -> AsyncIterator[Backend]:
+        patience = {"database_url": proxy.url, "database_patience": 1.5, "database_timeout": 0.5}
+        memory = build_memory(real.model_copy(update=patience))
+        await memory.open()
+        yield Backend(memory, lambda *of: age(real, *of), f"test:{uuid.uuid4()}")
+        await memory.close()
+
+    @pytest.mark.parametrize("how", ["closed", "frozen"])
+    async def test_every_call_says_unavailable_in_bounded_time(self, cut_off: Backend, proxy: Proxy, how: str) -> None:
+        memory, owner = cut_off.memory, cut_off.owner
+        thread_id = await memory.create(owner)
+        turn = await cut_off.begin(thread_id, "k1")
+        await (proxy.close() if how == "closed" else proxy.freeze())
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            await memory.ping()
+        assert time.monotonic() - started < 1.5
+        calls: dict[str, Awaitable[object]] = {
+            "begin": cut_off.begin(thread_id, "k2"),
+            "renew": memory.renew(turn, 10),
+            "finish": memory.finish(turn, [Message("assistant", "ho")]),
+            "release": memory.release(turn),
+            "create": memory.create(owner),
+            "rename": memory.rename(owner, thread_id, "title"),
+            "delete": memory.delete(owner, thread_id),
+            "threads": memory.threads(owner, 5),
+            "messages": memory.messages(owner, thread_id, 5),
+            "forget": memory.forget(CENTURIES, 5),
+        }
+        started = time.monotonic()
+        results = await asyncio.gather(*calls.values(), return_exceptions=True)
+        assert time.monotonic() - started < 5
+        assert {name: type(result) for name, result in zip(calls, results, strict=True)} == dict.fromkeys(
+            calls, Unavailable
+        )
+        await proxy.open()
+        await memory.ping()
+
+    @pytest.mark.parametrize("how", ["closed", "frozen"])
+    async def test_a_short_outage_is_ridden_out(self, cut_off: Backend, proxy: Proxy, how: str) -> None:
+        thread_id = await cut_off.memory.create(cut_off.owner)
+        turns = [asyncio.create_task(cut_off.turn(thread_id, f"k{n}", f"q{n}", f"r{n}")) for n in range(5)]
+        await asyncio.sleep(0.02)
+        await (proxy.close() if how == "closed" else proxy.freeze())
+        await asyncio.sleep(0.4)
+        await proxy.open()
+        await asyncio.gather(*turns)
+        said = await cut_off.said(thread_id)
+        assert sorted(content for _, content in said) == sorted(f"{who}{n}" for who in "qr" for n in range(5))
+        assert all(reply == "r" + question[1:] for (_, question), (_, reply) in zip(said[::2], said[1::2], strict=True))
+
+    async def test_connections_that_died_unnoticed_are_replaced(self, cut_off: Backend, proxy: Proxy) -> None:
+        await asyncio.gather(*[cut_off.memory.threads(cut_off.owner, 5) for _ in range(20)])
+        await proxy.close()
+        await proxy.open()
+        started = time.monotonic()
+        await asyncio.gather(*[cut_off.memory.threads(cut_off.owner, 5) for _ in range(20)])
+        assert time.monotonic() - started < 1
+
+    async def test_the_reason_names_what_to_check(self, real: Settings, proxy: Proxy) -> None:
+        nowhere = real.database_url.replace(real.database_url.rpartition("@")[2].partition(":")[0], "no.such.invalid")
+        for changes, hint in (
+            ({"database_password": SecretStr("wrong-secret")}, "DB_PASSWORD"),
+            ({"database_url": f"{real.database_url}_missing"}, "DB_NAME"),
+            ({"database_url": nowhere}, "DATABASE_URL"),
+            ({"database_url": proxy.url}, "DATABASE_URL"),
+        ):
+            await proxy.close()
+            memory = build_memory(real.model_copy(update=changes))
+            await memory.open()
+            with pytest.raises(Unavailable) as caught:
+                await memory.ping()
+            assert hint in str(caught.value)
+            assert "secret" not in str(caught.value)
+            await memory.close()
+
+    async def test_a_turn_that_could_not_begin_is_begun_by_a_retry(self, cut_off: Backend, proxy: Proxy) -> None:
+        await proxy.close()
+        with pytest.raises(Unavailable):
+            await cut_off.begin("new", "k", create=True)
+        await proxy.open()
+        with anyio.fail_after(15):
+            await cut_off.turn("new", "k", create=True, wait=12)
+        assert await cut_off.said("new") == [("user", "hi"), ("assistant", "ho")]

@@ -1,0 +1,138 @@
+"""How a turn keeps its thread, loses it, and is counted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from contract import Busy, Turn, Unavailable
+from tests.fakes import EchoLogic, InMemory
+from turns import Turns
+
+pytestmark = pytest.mark.anyio
+
+OWNER = "api:ann"
+
+
+@pytest.fixture
+def turns(memory: InMemory, logic: EchoLogic) -> Turns:
+    return Turns(memory, logic, lease=0.2, wait=2)
+
+
+@pytest.fixture
+async def open_turn(turns: Turns) -> AsyncIterator[Turn]:
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(turns.open(OWNER, None, None, "hi"))
+
+
+def count(outcome: str) -> float:
+    return REGISTRY.get_sample_value("agent_turns_total", {"outcome": outcome}) or 0
+
+
+async def stream(turns: Turns, turn: Turn) -> list[Any]:
+    return [event async for event in turns.stream(turn)]
+
+
+async def in_use(memory: InMemory, turn: Turn) -> bool:
+    try:
+        await memory.begin(OWNER, str(turn.thread_id), "k", "?", "another run", create=False, lease=1, wait=0)
+    except Busy:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("lead", [Turns.answer, stream])
+async def test_a_slow_turn_keeps_its_thread(
+    turns: Turns, open_turn: Turn, memory: InMemory, logic: EchoLogic, lead: Any
+) -> None:
+    logic.gate.clear()
+    work = asyncio.create_task(lead(turns, open_turn))
+    await asyncio.sleep(0.5)  # more than two leases
+    assert await in_use(memory, open_turn)
+    logic.gate.set()
+    await work
+    assert open_turn.answer is not None
+
+
+@pytest.mark.parametrize("lead", [Turns.answer, stream])
+async def test_a_lost_lease_cancels_the_work(
+    turns: Turns, open_turn: Turn, memory: InMemory, logic: EchoLogic, lead: Any
+) -> None:
+    logic.gate.clear()
+    before = count("refused")
+    work = asyncio.create_task(lead(turns, open_turn))
+    await logic.started.wait()
+    memory.kept[OWNER, str(open_turn.thread_id)].run = "another run"
+    with pytest.raises(Busy):
+        await work
+    assert logic.ended.is_set()
+    assert count("refused") == before + 1
+    assert [message.role for message in await memory.messages(OWNER, str(open_turn.thread_id), 9)] == ["user"]
+
+
+async def test_an_outage_while_the_logic_works_does_not_end_the_turn(
+    turns: Turns, open_turn: Turn, memory: InMemory, logic: EchoLogic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def away(*_: object) -> bool:
+        nonlocal tries
+        tries += 1
+        raise Unavailable("away")
+
+    monkeypatch.setattr(memory, "renew", away)
+    logic.gate.clear()
+    work = asyncio.create_task(turns.answer(open_turn))
+    await asyncio.sleep(0.2)
+    logic.gate.set()
+    assert (await work).content == "echo hi []"
+    assert tries >= 2
+
+
+async def test_a_timeout_of_the_logic_is_not_a_lost_lease(turns: Turns, open_turn: Turn, logic: EchoLogic) -> None:
+    logic.error = TimeoutError()
+    with pytest.raises(TimeoutError):
+        await turns.answer(open_turn)
+
+
+async def test_a_cancelled_turn_frees_its_thread(turns: Turns, memory: InMemory, logic: EchoLogic) -> None:
+    logic.gate.clear()
+    found: list[Turn] = []
+
+    async def lead() -> None:
+        async with turns.open(OWNER, None, None, "hi") as turn:
+            found.append(turn)
+            await turns.answer(turn)
+
+    before = count("abandoned")
+    work = asyncio.create_task(lead())
+    await logic.started.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert count("abandoned") == before + 1
+    assert not await in_use(memory, found[0])
+
+
+async def test_messages_of_a_thread_are_answered_as_they_came(turns: Turns, memory: InMemory) -> None:
+    thread_id = await memory.create(OWNER)
+
+    async def ask(n: int) -> None:
+        async with turns.open(OWNER, thread_id, None, f"m{n}") as turn:
+            await asyncio.sleep(0.01 * (5 - n))
+            await turns.answer(turn)
+
+    await asyncio.gather(*[ask(n) for n in range(5)])
+    said = await memory.messages(OWNER, thread_id, 20)
+    assert [message.content for message in said[::-1] if message.role == "user"] == ["m0", "m1", "m2", "m3", "m4"]
+    assert not turns.lines
+
+
+async def test_what_a_model_writes_can_be_stored(
+    turns: Turns, open_turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_turn, "question", "a\0b\ud800c")
+    assert (await turns.answer(open_turn)).content == "echo ab?c []"

@@ -1,0 +1,180 @@
+"""One turn: take the thread, keep it while the logic works, append the answer, give the thread back."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any
+from weakref import WeakValueDictionary
+
+import anyio
+import structlog
+
+from contract import Busy, KeyReused, Logic, Memory, Message, NotFound, Turn, Unavailable
+from metrics import TURN_SECONDS, TURNS
+
+log = structlog.get_logger("turns")
+
+
+class Turns:
+    """Leads turns from a question to a stored answer."""
+
+    def __init__(self, memory: Memory, logic: Logic, *, lease: float, wait: float) -> None:
+        """Use this memory and logic.
+
+        Args:
+            memory: where threads are kept.
+            logic: what answers.
+            lease: seconds until a turn that is not renewed loses its thread.
+            wait: seconds that a turn waits for those before it on its thread.
+        """
+        self.memory = memory
+        self.logic = logic
+        self.lease = lease
+        self.wait = wait
+        self.lines: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def open(self, owner: str, thread_id: str | None, key: str | None, question: str) -> AsyncIterator[Turn]:
+        """Admit a question to its thread, or to a new one, and hold the thread until the context ends.
+
+        Raises what `Memory.begin` raises. Without a key the question is a new one each time.
+        """
+        run = uuid.uuid4().hex
+        create = thread_id is None
+        if thread_id is None:  # a retry with the same key must find the same new thread again
+            thread_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}\0{key}") if key else uuid.uuid4())
+        deadline = time.monotonic() + self.wait
+        async with self._in_line(owner, thread_id):
+            wait = max(0.0, deadline - time.monotonic())
+            turn = await self.memory.begin(
+                owner, thread_id, key or run, question, run, create=create, lease=self.lease, wait=wait
+            )
+            replay, away = turn.answer is not None, False
+            try:
+                yield turn
+            except Unavailable:
+                away = True
+                raise
+            finally:
+                if (replay or turn.answer is None) and not away:  # away: the lease runs out by itself
+                    await self._release(turn)
+
+    async def answer(self, turn: Turn) -> Message:
+        """Answer the question, or find the answer that it got before."""
+        with _counted(turn):
+            if turn.answer is None:
+                async with self._holding(turn):
+                    said = await self.logic.answer(turn.history, turn.question, turn.metadata)
+                await self._finish(turn, said)
+            return _reply(turn)
+
+    async def stream(self, turn: Turn) -> AsyncIterator[dict[str, Any]]:
+        """The same as events: tokens and tools as they come, then the whole reply, once it is stored."""
+        with _counted(turn):
+            if turn.answer is None:
+                said: list[Message] = []
+                async with (
+                    self._holding(turn),
+                    aclosing(self.logic.stream(turn.history, turn.question, turn.metadata)) as items,
+                ):
+                    async for item in items:
+                        if isinstance(item, Message):
+                            said.append(item)
+                        else:
+                            yield {**item}
+                await self._finish(turn, said)
+            reply = _reply(turn)
+            yield {"type": "message", "content": reply.content, "usage": reply.usage}
+
+    @asynccontextmanager
+    async def _in_line(self, owner: str, thread_id: str) -> AsyncIterator[None]:
+        """Within this process a thread's messages are answered as they came; between replicas the lease decides."""
+        lock = self.lines.setdefault((owner, thread_id), asyncio.Lock())
+        try:
+            async with asyncio.timeout(self.wait):
+                await lock.acquire()
+        except TimeoutError:
+            raise Busy from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @asynccontextmanager
+    async def _holding(self, turn: Turn) -> AsyncIterator[None]:
+        """Renew the lease while the body works; a lost lease ends the body and raises Busy."""
+        if turn.thread_id is None:
+            yield
+            return
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                keeper = asyncio.create_task(self._renew(turn, limit))
+                try:
+                    yield
+                finally:
+                    keeper.cancel()
+        except TimeoutError:
+            if limit.expired():
+                raise Busy from None
+            raise
+
+    async def _renew(self, turn: Turn, limit: asyncio.Timeout) -> None:
+        held = True
+        while held:
+            await asyncio.sleep(self.lease * 0.3)
+            try:
+                held = await self.memory.renew(turn, self.lease)
+            except Unavailable as error:
+                log.warning("lease not renewed, trying again", thread_id=turn.thread_id, reason=str(error))
+        log.warning("lease lost, giving the turn up", thread_id=turn.thread_id)
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async def _finish(self, turn: Turn, said: list[Message]) -> None:
+        for message in said:
+            message.content = _storable(message.content)
+        if turn.thread_id is None:
+            turn.answer = said[-1]
+        else:
+            await self.memory.finish(turn, said)
+
+    async def _release(self, turn: Turn) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.memory.release(turn)
+            except Unavailable as error:
+                log.warning("lease not given back, it will run out", thread_id=turn.thread_id, reason=str(error))
+
+
+def _storable(text: str) -> str:
+    """Models can write what no database stores: NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _reply(turn: Turn) -> Message:
+    if turn.answer is None:
+        raise RuntimeError("the turn has no answer")
+    return turn.answer
+
+
+@contextmanager
+def _counted(turn: Turn) -> Iterator[None]:
+    """Count the turn by its outcome and log it, without what was said."""
+    started, outcome = time.perf_counter(), "failed"
+    try:
+        replay = turn.answer is not None
+        yield
+        outcome = "replayed" if replay else "answered"
+    except (asyncio.CancelledError, GeneratorExit):
+        outcome = "abandoned"
+        raise
+    except (Busy, KeyReused, NotFound):
+        outcome = "refused"
+        raise
+    finally:
+        seconds = time.perf_counter() - started
+        TURNS.labels(outcome).inc()
+        TURN_SECONDS.observe(seconds)
+        log.info("turn", outcome=outcome, owner=turn.owner, thread_id=turn.thread_id, seconds=round(seconds, 4))
