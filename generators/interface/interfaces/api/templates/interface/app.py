@@ -1,0 +1,63 @@
+"""The API interface: threads and messages under API keys, and OpenAI's chat completions beside them."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp
+
+import completions
+import docs
+import problems
+import threads
+from agent_client import AgentClient
+from envelope import Envelope
+from gate import Agent, Gate
+from settings import Settings
+
+DESCRIPTION = """Talk to the agent: in threads that it remembers, or with any client of OpenAI's chat completions.
+
+Every call carries an API key as `Authorization: Bearer KEY`. A thread belongs to the name of the key that made it;
+for any other it does not exist. Errors are problem documents (RFC 9457) with OpenAI's `error` object inside."""
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Build the application."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AgentClient(settings) as agent:
+            app.state.agent = agent
+            _keep_what_is_loaded()
+            yield
+
+    app = FastAPI(title=settings.agent_name, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.gate = Gate(settings)
+    app.add_api_route("/live", live, tags=["State"])
+    app.add_api_route("/health", health, tags=["State"])
+    app.include_router(threads.router)
+    app.include_router(completions.router)
+    problems.install(app)
+    docs.install(app)
+    return Envelope(app)
+
+
+async def live() -> dict[str, str]:
+    """Whether the process runs."""
+    return {"status": "ok"}
+
+
+async def health(agent: Agent) -> JSONResponse:
+    """Whether the interface works: 503 until the agent has answered once. Later `agent` says whether it is away."""
+    if agent.info is None:
+        return JSONResponse({"status": "waiting", "agent": "away"}, 503)
+    return JSONResponse({"status": "ok", "agent": "ok" if agent.connected else "away"})
+
+
+def _keep_what_is_loaded() -> None:
+    """Without this every full garbage collection walks all modules, and the slowest answers pay for it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

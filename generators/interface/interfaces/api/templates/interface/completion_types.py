@@ -1,0 +1,119 @@
+"""What OpenAI's clients of chat completions send and get, as far as the agent can do it."""
+
+import time
+from typing import Any, Literal
+
+from fastapi import HTTPException
+from pydantic import BaseModel, Field
+
+STARTED = int(time.time())
+
+
+# What callers send. OpenAI's clients send much more than this; what is not here has no effect.
+
+
+class Part(BaseModel):
+    """A part of a message's content."""
+
+    type: str = Field(examples=["text"])
+    text: str = ""
+
+
+class Said(BaseModel):
+    """A message of the conversation."""
+
+    role: str = Field(examples=["user"])
+    content: str | list[Part] | None = Field(None, examples=["Hello! What is 17 + 25?"])
+
+    @property
+    def text(self) -> str:
+        """What was said, its parts put together. Raises HTTPException where a part is not text."""
+        if not isinstance(self.content, list):
+            return self.content or ""
+        if any(part.type != "text" for part in self.content):
+            raise HTTPException(400, "The agent reads text only.")
+        return "".join(part.text for part in self.content)
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    include_usage: bool | None = False
+
+
+class ResponseFormat(BaseModel):
+    """The form of the reply."""
+
+    type: str = Field("text", examples=["text"])
+
+
+class Ask(BaseModel):
+    """A conversation whose last message is to be answered."""
+
+    model: str = Field(description="The name of the agent, as /v1/models tells it.", examples=["agent"])
+    messages: list[Said] = Field(min_length=1)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    metadata: dict[str, str] | None = Field(
+        None, description="`thread_id` continues a thread; all else is passed on to the agent's logic.", examples=[{}]
+    )
+    n: int | None = Field(1, description="1 is all there is.")
+    tools: list[Any] | None = Field(None, description="None: the agent has tools of its own.", examples=[[]])
+    functions: list[Any] | None = Field(None, description="None, as tools.", examples=[[]])
+    response_format: ResponseFormat | None = None
+
+
+# What callers get
+
+
+class Model(BaseModel):
+    """The agent, as a model."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = STARTED
+    owned_by: str = "agent"
+
+
+class Models(BaseModel):
+    """All models: the agent."""
+
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class Usage(BaseModel):
+    """Tokens that the reply took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Answer(BaseModel):
+    """The message of the reply."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+class Choice(BaseModel):
+    """The one reply."""
+
+    index: Literal[0] = 0
+    message: Answer
+    logprobs: None = None
+    finish_reason: Literal["stop"] = "stop"
+
+
+class Completion(BaseModel):
+    """The reply."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: Usage | None
+    metadata: dict[str, str] = Field(description="`thread_id` where the message was stored.")

@@ -1,0 +1,124 @@
+"""Errors as RFC 9457 problem documents that carry OpenAI's `error` object too, so that both kinds of client read them.
+
+What an exception says stays inside; what a caller sent is not echoed.
+"""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from agent_client import Refused
+from agent_types import WrongField
+from envelope import CALLER_GONE
+from streams import CallerGone
+
+CODES = {
+    401: ("authentication_error", "invalid_api_key"),
+    404: ("not_found_error", "not_found"),
+    409: ("conflict_error", "conflict"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+}
+OUR_FIELD = re.compile(r"[a-z_]{1,24}|Idempotency-Key")
+
+
+class ErrorObject(BaseModel):
+    """An error as OpenAI's clients read it."""
+
+    message: str
+    type: str = Field(examples=["not_found_error"])
+    param: str | None = None
+    code: str | None = Field(None, examples=["not_found"])
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no such thread."])
+    error: ErrorObject
+    errors: list[WrongField] | None = Field(None, description="The fields that are wrong, where it is known.")
+
+
+REFUSALS = {
+    400: "The request asks for what the agent cannot do.",
+    401: "No valid API key.",
+    404: "No such thread, or it belongs to another key.",
+    409: "Another message of this thread is still being answered.",
+    413: "The request is too long.",
+    422: "The request is not valid.",
+    429: "Too many requests; Retry-After says for how long.",
+    503: "The agent or its database is away; Retry-After says for how long.",
+}
+REFUSED: dict[int | str, dict[str, Any]] = {  # for the documentation of routes
+    status: {
+        "description": text,
+        "model": Problem,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, text in REFUSALS.items()
+}
+
+
+def error_object(status: int, detail: str) -> ErrorObject:
+    """An error in OpenAI's form."""
+    other = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+    kind, code = CODES.get(status, (other, None))
+    return ErrorObject(message=detail, type=kind, code=code)
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, errors: list[WrongField] | None = None
+) -> JSONResponse:
+    """A problem document as a response."""
+    message = " ".join([detail, *(f"{wrong.field}: {wrong.message}." for wrong in errors or ())])
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        error=error_object(status, message),
+        errors=errors,
+    )
+    content = body.model_dump(exclude={"errors"} if errors is None else None)
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+
+    async def refused(_: Request, error: Refused) -> Response:
+        headers = {"Retry-After": error.retry_after} if error.retry_after else None
+        return problem(error.status, error.detail, headers, error.errors)
+
+    async def http(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, error.detail, error.headers)
+
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        errors = [WrongField(field=_place(found), message=found["msg"]) for found in error.errors()]
+        return problem(422, "The request is not valid.", errors=errors)
+
+    async def gone(_: Request, __: CallerGone) -> Response:
+        return Response(status_code=CALLER_GONE)
+
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return problem(500, "The interface could not answer.")
+
+    app.exception_handler(Refused)(refused)
+    app.exception_handler(HTTPException)(http)
+    app.exception_handler(RequestValidationError)(invalid)
+    app.exception_handler(CallerGone)(gone)
+    app.exception_handler(Exception)(unexpected)
+
+
+def _place(found: dict[str, Any]) -> str:
+    """Where in the request an error is, without names that the caller made up."""
+    parts = found["loc"][:-1] if found["type"] == "extra_forbidden" else found["loc"]
+    return ".".join(str(part) for part in parts if isinstance(part, int) or OUR_FIELD.fullmatch(part))

@@ -1,0 +1,58 @@
+"""Logs: one JSON object a line on standard output, from this code and from every library alike.
+
+What people write to the agent is never logged. An exception's own text may quote it, or a secret, so of an exception
+the log keeps its type and where it happened.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+
+def configure(level: str) -> None:
+    """Send all logs of `level` (debug, info, warning, error) and above to standard output."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _where,
+    ]
+    to_json = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, to_json],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared], processors=[drop, to_json]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
+
+
+def _where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Replace `exc_info` by the types of the exceptions and the lines they passed."""
+    found = event.pop("exc_info", None)
+    if isinstance(found, tuple):
+        found = found[1]
+    elif found is True:
+        found = sys.exception()
+    if isinstance(found, BaseException):
+        event["exception"] = " < ".join(_describe(found))
+    return event
+
+
+def _describe(error: BaseException | None) -> Iterator[str]:
+    """The exception, then what caused it, and so on."""
+    while error:
+        frames = traceback.extract_tb(error.__traceback__)[-6:]
+        yield f"{type(error).__name__} at {', '.join(f'{frame.filename}:{frame.lineno}' for frame in frames)}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
