@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { readTree, temporaryFolder } from './support/folders.ts';
+import { run } from './support/generate.ts';
+
+describe('three-tier', () => {
+  it('writes a project from the defaults without asking', async () => {
+    const cwd = temporaryFolder();
+    const { exitCode, asked, lines } = await run(cwd, 'app', ['lyco', '--yes']);
+    assert.equal(exitCode, 0);
+    assert.deepEqual(asked, []);
+    assert.match(
+      lines.join('\n'),
+      /lyco is written: API → LangGraph → PostgreSQL\.[\s\S]*cd agents\/lyco[\s\S]*\.\/deploy\.sh/,
+    );
+    assert.deepEqual(readdirSync(path.join(cwd, 'agents')), ['lyco'], 'nothing is left beside the project');
+    const stored = JSON.parse(readFileSync(path.join(cwd, 'agents/lyco/.yo-rc.json'), 'utf8'))['generator-three-tier'];
+    assert.deepEqual(stored, {
+      agentPort: 8000,
+      database: 'postgres',
+      interface: 'api',
+      interfacePort: 8080,
+      logic: 'langgraph',
+      name: 'lyco',
+      tiers: ['db', 'agent', 'interface'],
+    });
+    assert.deepEqual(Object.keys(stored), Object.keys(stored).sort(), 'keys are sorted');
+  });
+
+  it('writes the same bytes every time', async () => {
+    const [one, two] = [temporaryFolder(), temporaryFolder()];
+    for (const cwd of [one, two]) await run(cwd, 'app', ['lyco', '--yes']);
+    assert.deepEqual(readTree(one), readTree(two));
+  });
+
+  it('asks at a terminal what no flag has answered, and takes the answers', async () => {
+    const cwd = temporaryFolder();
+    const answers = { name: 'hades', database: 'postgres', logic: 'langgraph', interface: 'api' };
+    const { asked } = await run(cwd, 'app', ['--logic', 'langgraph'], { answers });
+    assert.deepEqual(asked, ['name', 'database', 'interface']);
+    assert.match(readFileSync(path.join(cwd, 'agents/hades/docker-compose.yml'), 'utf8'), /^name: hades$/m);
+  });
+
+  it('takes ports and the output folder from flags', async () => {
+    const cwd = temporaryFolder();
+    const words = ['lyco', '--yes', '--agent-port', '9000', '--interface-port', '9001', '--output', 'here/it is'];
+    const { lines } = await run(cwd, 'app', words);
+    const template = readFileSync(path.join(cwd, 'here/it is/.env.template'), 'utf8');
+    assert.match(template, /^AGENT_PORT=9000$/m);
+    assert.match(template, /^INTERFACE_PORT=9001$/m);
+    assert.ok(
+      lines.some((line) => line.includes("cd 'here/it is'")),
+      'the path is quoted for the shell',
+    );
+  });
+
+  it('takes a name after --yes, which yo reads as the value of that flag', async () => {
+    const cwd = temporaryFolder();
+    assert.equal((await run(cwd, 'app', ['--yes', 'lyco'])).exitCode, 0);
+    assert.ok(existsSync(path.join(cwd, 'agents/lyco')));
+  });
+
+  it('gives every file an explicit mode, whatever the umask', async () => {
+    const cwd = temporaryFolder();
+    const before = process.umask(0o077);
+    try {
+      await run(cwd, 'app', ['lyco', '--yes']);
+    } finally {
+      process.umask(before);
+    }
+    const project = path.join(cwd, 'agents/lyco');
+    for (const file of readTree(project).keys()) {
+      const mode = (statSync(path.join(project, file)).mode & 0o777).toString(8);
+      assert.equal(mode, file.endsWith('.sh') ? '755' : '644', file);
+    }
+  });
+
+  it('shows with --dry-run what it would write, and writes nothing', async () => {
+    const cwd = temporaryFolder();
+    const { lines } = await run(cwd, 'app', ['lyco', '--yes', '--dry-run']);
+    assert.ok(lines.includes('   create docker-compose.yml'));
+    assert.deepEqual(readdirSync(cwd), []);
+  });
+
+  it('finds nothing to do on a second run, outside the project and inside', async () => {
+    const cwd = temporaryFolder();
+    await run(cwd, 'app', ['lyco', '--yes']);
+    const before = readTree(cwd);
+    assert.deepEqual((await run(cwd, 'app', ['lyco', '--yes'])).lines, ['lyco is up to date.']);
+    assert.deepEqual((await run(path.join(cwd, 'agents/lyco'), 'app')).lines, ['lyco is up to date.']);
+    assert.deepEqual(readTree(cwd), before);
+  });
+
+  it('changes an answer in a project that nobody edited', async () => {
+    const cwd = temporaryFolder();
+    await run(cwd, 'app', ['lyco', '--yes']);
+    const { lines } = await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9000']);
+    assert.ok(lines.includes('   update .env.template'), lines.join('\n'));
+    assert.match(readFileSync(path.join(cwd, 'agents/lyco/.env.template'), 'utf8'), /^AGENT_PORT=9000$/m);
+  });
+
+  it('keeps an edited file that it has no change for, and refuses to change one', async () => {
+    const cwd = temporaryFolder();
+    await run(cwd, 'app', ['lyco', '--yes']);
+    const logic = path.join(cwd, 'agents/lyco/agent/logic.py');
+    const template = path.join(cwd, 'agents/lyco/.env.template');
+    writeFileSync(logic, '# mine\n');
+    assert.equal((await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9000'])).exitCode, 0);
+    assert.equal(readFileSync(logic, 'utf8'), '# mine\n');
+
+    writeFileSync(template, '# mine too\n');
+    const before = readTree(cwd);
+    const refused = await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9001']);
+    assert.equal(refused.exitCode, 1, refused.lines.join('\n'));
+    assert.match(refused.lines.join('\n'), /^\.env\.template: edited .* nothing was written; --force/);
+    assert.deepEqual(readTree(cwd), before);
+
+    assert.equal((await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9001', '--force'])).exitCode, 0);
+    assert.match(readFileSync(template, 'utf8'), /^AGENT_PORT=9001$/m);
+    assert.equal(readFileSync(logic, 'utf8'), '# mine\n', 'no change was meant for it');
+  });
+
+  it('finishes on the next run what a kill left staged', async () => {
+    const cwd = temporaryFolder();
+    await run(cwd, 'app', ['lyco', '--yes']);
+    const project = path.join(cwd, 'agents/lyco');
+    const pending = path.join(project, '.three-tier/pending');
+    mkdirSync(path.join(pending, 'files/ops'), { recursive: true });
+    writeFileSync(path.join(pending, 'files/ops/new.sh'), 'echo staged\n');
+    writeFileSync(
+      path.join(pending, 'journal.json'),
+      JSON.stringify({ write: ['ops/new.sh'], remove: ['.gitignore'] }),
+    );
+    await run(cwd, 'app', ['lyco', '--yes']);
+    assert.equal(readFileSync(path.join(project, 'ops/new.sh'), 'utf8'), 'echo staged\n');
+    assert.ok(!existsSync(pending));
+  });
+
+  it('removes what a killed run left beside the project', async () => {
+    const cwd = temporaryFolder();
+    mkdirSync(path.join(cwd, 'agents/.lyco.three-tier-999999999/agent'), { recursive: true });
+    await run(cwd, 'app', ['lyco', '--yes']);
+    assert.deepEqual(readdirSync(path.join(cwd, 'agents')), ['lyco']);
+  });
+});
+
+describe('bad input', () => {
+  const cases: [string, string[], RegExp][] = [
+    ['no name', ['--yes'], /^name: give the agent a name/],
+    ['a hostile name', ['../evil', '--yes'], /^name: "\.\.\/evil" must be .*; try "evil"\.$/],
+    ['a template tag as name', ['<%= 7 %>', '--yes'], /^name: /],
+    ['two names', ['lyco', 'hades', '--yes'], /^"hades": only one name/],
+    [
+      'an unknown database',
+      ['lyco', '--yes', '--database', 'oracle'],
+      /^--database: "oracle" is not a choice; use one of/,
+    ],
+    [
+      'an inherited property as choice',
+      ['lyco', '--yes', '--logic', 'constructor'],
+      /^--logic: "constructor" is not a choice/,
+    ],
+    ['a choice left out', ['lyco', '--yes', '--interface'], /^--interface: "" is not a choice/],
+    ['a port that is no number', ['lyco', '--yes', '--agent-port', 'http'], /^--agent-port: "http" is not a port; use/],
+    ['a port in hexadecimal', ['lyco', '--yes', '--agent-port', '0x50'], /^--agent-port: "0x50" is not a port/],
+    ['a port out of range', ['lyco', '--yes', '--interface-port', '65536'], /^--interface-port: "65536" is not a port/],
+    ['port zero', ['lyco', '--yes', '--agent-port', '0'], /^--agent-port: "0" is not a port/],
+    ['one port for both', ['lyco', '--yes', '--agent-port', '8080'], /^--interface-port: 8080 is the agent's port/],
+    ['an unknown flag', ['lyco', '--yes', '--databse', 'redis'], /^--databse: there is no such flag; --help/],
+    ['an empty output', ['lyco', '--yes', '--output', ''], /^--output: "" is no folder/],
+    ['no terminal and no answer', ['lyco'], /^--database: not given, and there is no terminal/],
+  ];
+  for (const [what, words, message] of cases) {
+    it(`is refused in one line that writes nothing: ${what}`, async () => {
+      const cwd = temporaryFolder();
+      const { exitCode, lines } = await run(cwd, 'app', words);
+      assert.equal(exitCode, 1);
+      assert.equal(lines.length, 1, lines.join('\n'));
+      assert.match(lines[0] ?? '', message);
+      assert.deepEqual(readdirSync(cwd), []);
+    });
+  }
+
+  const places: [string, (cwd: string) => void, string[], RegExp][] = [
+    ['a folder with other files', (cwd) => folderWithFile(cwd, 'agents/lyco'), [], /agents\/lyco is there already/],
+    ['a file', (cwd) => writeFileSync(path.join(cwd, 'agents'), ''), [], /a part of the path is a file/],
+    ['a file as target', (cwd) => writeFileSync(path.join(cwd, 'x'), ''), ['--output', 'x'], /x is there already/],
+    ['a link to nowhere', (cwd) => symlinkSync('gone', path.join(cwd, 'x')), ['--output', 'x'], /Cannot write .*x: /],
+    ['a damaged .yo-rc.json', damagedConfig, ['--output', 'x'], /\.yo-rc\.json is not valid JSON/],
+    ['hostile stored answers', hostileConfig, ['--output', 'x'], /\.yo-rc\.json: name: "\.\.\/y"/],
+    ['a path that is too long', () => {}, ['--output', 'x'.repeat(300)], /the path is too long/],
+  ];
+  for (const [what, prepare, words, message] of places) {
+    it(`is refused in one line that changes nothing: ${what}`, async () => {
+      const cwd = temporaryFolder();
+      prepare(cwd);
+      const before = readTree(cwd);
+      const { exitCode, lines } = await run(cwd, 'app', ['lyco', '--yes', ...words]);
+      assert.equal(exitCode, 1);
+      assert.equal(lines.length, 1, lines.join('\n'));
+      assert.match(lines[0] ?? '', message);
+      assert.deepEqual(readTree(cwd), before);
+    });
+  }
+
+  it('refuses a project inside a project, and another name for one', async () => {
+    const cwd = temporaryFolder();
+    await run(cwd, 'app', ['lyco', '--yes']);
+    const project = path.join(cwd, 'agents/lyco');
+    const inside = await run(path.join(project, 'agent'), 'app', ['hades', '--yes']);
+    assert.match(inside.lines[0] ?? '', /lies inside the project .*agents\/lyco; run the command outside/);
+    const renamed = await run(cwd, 'app', ['hades', '--yes', '--output', 'agents/lyco']);
+    assert.match(
+      renamed.lines[0] ?? '',
+      /^name: the project in .*agents\/lyco is called lyco; choose another --output/,
+    );
+    assert.deepEqual([inside.exitCode, renamed.exitCode], [1, 1]);
+  });
+});
+
+function folderWithFile(cwd: string, folder: string): void {
+  mkdirSync(path.join(cwd, folder), { recursive: true });
+  writeFileSync(path.join(cwd, folder, 'thesis.txt'), 'mine');
+}
+
+function damagedConfig(cwd: string): void {
+  mkdirSync(path.join(cwd, 'x'));
+  writeFileSync(path.join(cwd, 'x/.yo-rc.json'), '{');
+}
+
+function hostileConfig(cwd: string): void {
+  mkdirSync(path.join(cwd, 'x'));
+  writeFileSync(path.join(cwd, 'x/.yo-rc.json'), JSON.stringify({ 'generator-three-tier': { name: '../y' } }));
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { type LogicId, logics } from '../../generators/agent/logics/index.ts';
+import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
+import { type InterfaceId, interfaces } from '../../generators/interface/interfaces/index.ts';
+import { readTree, temporaryFolder } from './folders.ts';
+import { run } from './generate.ts';
+
+/** One choice of each kind. */
+export interface Combination {
+  readonly database: DatabaseId;
+  readonly logic: LogicId;
+  readonly interface: InterfaceId;
+}
+
+function ids<Id extends string>(registry: Record<Id, unknown>): Id[] {
+  return Object.keys(registry) as Id[];
+}
+
+/** Every combination that the registries allow. */
+export const combinations: readonly Combination[] = ids(databases).flatMap((database) =>
+  ids(logics).flatMap((logic) => ids(interfaces).map((way) => ({ database, logic, interface: way }))),
+);
+
+export function label({ database, logic, interface: way }: Combination): string {
+  return `${database}-${logic}-${way}`;
+}
+
+/** Generates a project called `name` below `cwd`; its path. */
+export async function generate(cwd: string, name: string, choice: Combination, ...words: string[]): Promise<string> {
+  const flags = Object.entries(choice).flatMap(([flag, id]) => [`--${flag}`, id]);
+  const { exitCode, lines } = await run(cwd, 'app', [name, '--yes', ...flags, ...words]);
+  if (exitCode !== 0) throw new Error(lines.join('\n'));
+  return path.join(cwd, 'agents', name);
+}
+
+/** Every combination, generated before the tests of the calling file: the projects' folders by label. */
+export function generateAll(): ReadonlyMap<string, string> {
+  const projects = new Map<string, string>();
+  before(async () => {
+    const cwd = temporaryFolder();
+    for (const combination of combinations) {
+      projects.set(label(combination), await generate(cwd, `agent-${label(combination)}`, combination));
+    }
+  });
+  return projects;
+}
+
+/** The distinct folders called `name` in the projects, since most of them share theirs. */
+export function distinct(projects: ReadonlyMap<string, string>, name: string): string[] {
+  const folders = [...projects.values()].map((project) => path.join(project, name));
+  return [...new Map(folders.map((folder) => [JSON.stringify([...readTree(folder)]), folder])).values()];
+}
+
+/** All files of the projects, each distinct one once, whose path in the project matches. */
+export function distinctFiles(projects: ReadonlyMap<string, string>, pattern: RegExp): string[] {
+  const found = new Map<string, string>();
+  for (const project of projects.values()) {
+    for (const [file, contents] of readTree(project)) {
+      if (pattern.test(file)) found.set(contents, path.join(project, file));
+    }
+  }
+  assert.ok(found.size > 0, `no file matches ${pattern}`);
+  return [...found.values()];
+}

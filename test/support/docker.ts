@@ -1,0 +1,97 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly output: string;
+}
+
+/** Runs a program to its end without blocking the tests' own requests. */
+export async function execute(cwd: string, program: string, args: readonly string[], input = ''): Promise<Finished> {
+  const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  let [stdout, output] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+    output += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stdin.end(input);
+  const status = await new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
+  return { status, stdout, output };
+}
+
+/** Waits until `probe` holds; the seconds that took. It may throw while it does not. */
+export async function until(what: string, seconds: number, probe: () => Promise<boolean>): Promise<number> {
+  const start = performance.now();
+  const elapsed = () => (performance.now() - start) / 1000;
+  while (elapsed() < seconds) {
+    if (await probe().catch(() => false)) return elapsed();
+    await sleep(100);
+  }
+  throw new Error(`${what}: not within ${seconds} s`);
+}
+
+/** A generated project that runs in Docker. */
+export class Stack {
+  readonly folder: string;
+  readonly name: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.name = path.basename(folder);
+  }
+
+  /** Adds a line to `.env`, made from the template if need be. */
+  configure(...lines: string[]): void {
+    const { status, stderr } = spawnSync('ops/env.sh', { cwd: this.folder, encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr);
+    appendFileSync(path.join(this.folder, '.env'), `${lines.join('\n')}\n`);
+  }
+
+  setting(variable: string): string {
+    const env = readFileSync(path.join(this.folder, '.env'), 'utf8');
+    return [...env.matchAll(new RegExp(`^${variable}=(.*)$`, 'gm'))].at(-1)?.[1] ?? '';
+  }
+
+  deploy(): Promise<Finished> {
+    return execute(this.folder, './deploy.sh', []);
+  }
+
+  /** Runs Compose in the project; fails where it does. */
+  async compose(...args: string[]): Promise<string> {
+    const { status, stdout, output } = await execute(this.folder, 'docker', ['compose', ...args]);
+    if (status !== 0) throw new Error(`docker compose ${args.join(' ')}: ${output}`);
+    return stdout.trim();
+  }
+
+  /** The containers' names by service. */
+  async container(service: string): Promise<string> {
+    return this.compose('ps', '--all', '--format', '{{.Name}}', `${this.name}-${service}`);
+  }
+
+  async inspect(service: string, format: string): Promise<string> {
+    return this.docker('inspect', '--format', format, await this.container(service));
+  }
+
+  async docker(...args: string[]): Promise<string> {
+    const { status, stdout, output } = await execute(this.folder, 'docker', args);
+    if (status !== 0) throw new Error(`docker ${args.join(' ')}: ${output}`);
+    return stdout.trim();
+  }
+
+  /** Runs a command in the container of a service, whatever its outcome. */
+  async inside(service: string, command: readonly string[], input = ''): Promise<Finished> {
+    const args = ['compose', 'exec', '-T', `${this.name}-${service}`, ...command];
+    return execute(this.folder, 'docker', args, input);
+  }
+
+  /** Stops and removes everything of the project, its data and images too. */
+  async remove(): Promise<void> {
+    await this.compose('down', '--volumes', '--rmi', 'local', '--timeout', '5');
+  }
+}
