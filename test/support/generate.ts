@@ -34,7 +34,8 @@ export async function run(
   setTerminal(answers !== undefined);
   try {
     const { env } = await createHelpers({})
-      .create(generatorPath(command), { cwd, namespace: `three-tier:${command}` }, { cwd })
+      .create(generatorPath(command), { namespace: `three-tier:${command}` }, { cwd })
+      .cd(cwd)
       .withArguments([...words])
       .withOptions({ force: undefined } as object) // yeoman-test passes --force by itself
       .withAnswers(answers ?? {}, {
