@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,15 @@ def run(*command: str, until: str | None = None, **variables: str) -> tuple[int,
     return process.returncode, [json.loads(line) for line in [*lines, *rest.splitlines()]]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other tasks bring about."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it did not happen within 20 seconds")
+
+
 @pytest.mark.anyio
 @pytest.mark.usefixtures("process")
 class TestServe:
@@ -83,17 +92,17 @@ class TestServe:
         self, settings: Settings, memory: InMemory
     ) -> None:
         memory.down = "away"
-        serving = asyncio.create_task(main.serve(settings.model_copy(update={"startup_timeout": 1.0})))
-        async with connected(settings) as client:
-            assert (await client.get("/health")).status_code == 503
-            memory.down = None
-            assert (await client.get("/health")).status_code == 200
-            await asyncio.sleep(0.5)
-            memory.down = "away again"
-            await asyncio.sleep(1.0)
-            assert (await client.get("/health")).status_code == 503
-            memory.down = None
-            assert (await client.get("/health")).status_code == 200
+        with capture_logs() as logs:
+            serving = asyncio.create_task(main.serve(settings))
+            async with connected(settings) as client:
+                assert (await client.get("/health")).status_code == 503
+                memory.down = None
+                assert (await client.get("/health")).status_code == 200
+                await until(lambda: "connected to the database" in [line["event"] for line in logs])
+                memory.down = "away again"
+                assert (await client.get("/health")).status_code == 503
+                memory.down = None
+                assert (await client.get("/health")).status_code == 200
         signal.raise_signal(signal.SIGTERM)
         assert await serving == 0
 
@@ -102,8 +111,7 @@ class TestServe:
             await memory.age("api:ann", await memory.create("api:ann"), 10 * n)
         serving = asyncio.create_task(main.serve(settings.model_copy(update={"retention_days": 15})))
         async with connected(settings):
-            await asyncio.sleep(0.2)
-        assert len(await memory.threads("api:ann", 5)) == 2
+            await until(lambda: len(memory.kept) == 2)
         signal.raise_signal(signal.SIGTERM)
         assert await serving == 0
 

@@ -20,7 +20,7 @@ Talk to it:
 
   key=\$(sed -n "s/^API_KEYS=[^:]*:\\([^,']*\\).*/\\1/p" '${env_file}')
   curl -sS http://${address}/v1/chat/completions -H "Authorization: Bearer \${key}" -H 'Content-Type: application/json' \\
-    -d '{"model": "${name}", "messages": [{"role": "user", "content": "Hello! What is 17 + 25?"}]}'
+    -d '{"model": "${name}", "messages": [{"role": "user", "content": "Hello! What is add(17, 25)?"}]}'
 
 The API in a browser: http://${address}/docs
 TEXT
