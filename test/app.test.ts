@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { run } from './support/generate.ts';
@@ -79,7 +88,7 @@ describe('three-tier', () => {
   it('shows with --dry-run what it would write, and writes nothing', async () => {
     const cwd = temporaryFolder();
     const { lines } = await run(cwd, 'app', ['lyco', '--yes', '--dry-run']);
-    assert.ok(lines.includes('   create docker-compose.yml'));
+    assert.ok(lines.includes('      create docker-compose.yml'));
     assert.deepEqual(readdirSync(cwd), []);
   });
 
@@ -96,29 +105,85 @@ describe('three-tier', () => {
     const cwd = temporaryFolder();
     await run(cwd, 'app', ['lyco', '--yes']);
     const { lines } = await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9000']);
-    assert.ok(lines.includes('   update .env.template'), lines.join('\n'));
+    assert.ok(lines.includes('      update .env.template'), lines.join('\n'));
     assert.match(readFileSync(path.join(cwd, 'agents/lyco/.env.template'), 'utf8'), /^AGENT_PORT=9000$/m);
   });
 
-  it('keeps an edited file that it has no change for, and refuses to change one', async () => {
+  it('merges what is new into an edited file', async () => {
     const cwd = temporaryFolder();
     await run(cwd, 'app', ['lyco', '--yes']);
-    const logic = path.join(cwd, 'agents/lyco/agent/logic.py');
     const template = path.join(cwd, 'agents/lyco/.env.template');
-    writeFileSync(logic, '# mine\n');
-    assert.equal((await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9000'])).exitCode, 0);
-    assert.equal(readFileSync(logic, 'utf8'), '# mine\n');
+    writeFileSync(template, `${readFileSync(template, 'utf8')}\nMINE=1\n`);
+    const { exitCode, lines } = await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9000']);
+    assert.equal(exitCode, 0);
+    assert.ok(lines.includes('       merge .env.template'), lines.join('\n'));
+    const merged = readFileSync(template, 'utf8');
+    assert.match(merged, /^AGENT_PORT=9000$/m);
+    assert.match(merged, /^MINE=1$/m);
+    assert.deepEqual((await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9000'])).lines, ['lyco is up to date.']);
+  });
 
-    writeFileSync(template, '# mine too\n');
-    const before = readTree(cwd);
-    const refused = await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9001']);
-    assert.equal(refused.exitCode, 1, refused.lines.join('\n'));
-    assert.match(refused.lines.join('\n'), /^\.env\.template: edited .* nothing was written; --force/);
-    assert.deepEqual(readTree(cwd), before);
+  describe('where an edit and something new collide', () => {
+    /** A project whose AGENT_PORT was edited, which the next run wants to change too. */
+    async function collision(words: string[], answers?: Record<string, string>) {
+      const cwd = temporaryFolder();
+      await run(cwd, 'app', ['lyco', '--yes']);
+      const template = path.join(cwd, 'agents/lyco/.env.template');
+      const edited = readFileSync(template, 'utf8').replace('AGENT_PORT=8000', 'AGENT_PORT=7000');
+      writeFileSync(template, edited);
+      const outcome = await run(cwd, 'app', ['lyco', '--agent-port', '9000', ...words], answers ? { answers } : {});
+      return { ...outcome, cwd, edited, template };
+    }
 
-    assert.equal((await run(cwd, 'app', ['lyco', '--yes', '--agent-port', '9001', '--force'])).exitCode, 0);
-    assert.match(readFileSync(template, 'utf8'), /^AGENT_PORT=9001$/m);
-    assert.equal(readFileSync(logic, 'utf8'), '# mine\n', 'no change was meant for it');
+    it('keeps the edit with --yes, writes the new file beside it and ends with code 1', async () => {
+      const { exitCode, lines, cwd, edited, template } = await collision(['--yes']);
+      assert.equal(exitCode, 1);
+      assert.match(
+        lines.join('\n'),
+        /^\.env\.template: edited where there is something new.* see \.env\.template\.new\.$/m,
+      );
+      assert.equal(readFileSync(template, 'utf8'), edited);
+      assert.match(readFileSync(`${template}.new`, 'utf8'), /^AGENT_PORT=9000$/m);
+      const again = await run(cwd, 'app', ['lyco', '--agent-port', '9000', '--yes']);
+      assert.deepEqual([again.exitCode, again.lines], [0, ['lyco is up to date.']], 'it says so once');
+    });
+
+    it('takes the new file with --force', async () => {
+      const { exitCode, template } = await collision(['--yes', '--force']);
+      assert.equal(exitCode, 0);
+      assert.match(readFileSync(template, 'utf8'), /^AGENT_PORT=9000$/m);
+    });
+
+    for (const [choice, expected] of [
+      ['keep', /^AGENT_PORT=7000$/m],
+      ['take', /^AGENT_PORT=9000$/m],
+      ['merge', /^<<<<<<< yours\nAGENT_PORT=7000\n=======\nAGENT_PORT=9000\n>>>>>>> generated$/m],
+    ] as const) {
+      it(`asks at a terminal, and does it: ${choice}`, async () => {
+        const { exitCode, asked, template } = await collision([], { choice });
+        assert.deepEqual([exitCode, asked], [0, ['choice']]);
+        assert.match(readFileSync(template, 'utf8'), expected);
+        assert.ok(!existsSync(`${template}.new`));
+      });
+    }
+
+    it('shows the difference with --dry-run and writes nothing', async () => {
+      const { exitCode, lines, edited, template } = await collision(['--yes', '--dry-run']);
+      assert.equal(exitCode, 0);
+      assert.ok(lines.includes('+AGENT_PORT=9000'), lines.join('\n'));
+      assert.ok(lines.includes('    conflict .env.template'));
+      assert.equal(readFileSync(template, 'utf8'), edited);
+      assert.ok(!existsSync(`${template}.new`));
+    });
+  });
+
+  it('leaves a file away that the user deleted', async () => {
+    const cwd = temporaryFolder();
+    await run(cwd, 'app', ['lyco', '--yes']);
+    rmSync(path.join(cwd, 'agents/lyco/pyproject.toml'));
+    const { exitCode, lines } = await run(cwd, 'app', ['lyco', '--yes']);
+    assert.deepEqual([exitCode, lines], [0, [' you deleted pyproject.toml']]);
+    assert.ok(!existsSync(path.join(cwd, 'agents/lyco/pyproject.toml')));
   });
 
   it('finishes on the next run what a kill left staged', async () => {

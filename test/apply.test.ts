@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { compareProject, createProject, finishPending, updateProject } from '../generators/shared/apply.ts';
+import { createProject, finishPending, updateProject } from '../generators/shared/apply.ts';
 import { readBaseline } from '../generators/shared/baseline.ts';
 import type { ProjectFile } from '../generators/shared/overlay.ts';
 import { readTree, temporaryFolder } from './support/folders.ts';
@@ -45,9 +45,8 @@ describe('a run that is killed', () => {
     const root = path.join(temporaryFolder(), 'lyco');
     createProject(root, [file('a.txt', 'before\n')]);
     const before = readTree(root);
-    const changes = { create: many.map((each) => each.path), update: [], remove: [], edited: [] };
     const begun = () => existsSync(path.join(root, '.three-tier/pending/files/f/9.txt'));
-    await killedWhile(begun, `apply.updateProject(${JSON.stringify(root)}, files, ${JSON.stringify(changes)})`);
+    await killedWhile(begun, `apply.updateProject(${JSON.stringify(root)}, files, [], files)`);
     rmSync(path.join(root, '.three-tier/pending'), { recursive: true });
     assert.deepEqual(readTree(root), before);
   });
@@ -55,9 +54,8 @@ describe('a run that is killed', () => {
   it('while it renames an update into place is finished by the next', async () => {
     const root = path.join(temporaryFolder(), 'lyco');
     createProject(root, [file('a.txt', 'before\n')]);
-    const changes = { create: many.map((each) => each.path), update: [], remove: ['a.txt'], edited: [] };
     const begun = () => existsSync(path.join(root, 'f'));
-    await killedWhile(begun, `apply.updateProject(${JSON.stringify(root)}, files, ${JSON.stringify(changes)})`);
+    await killedWhile(begun, `apply.updateProject(${JSON.stringify(root)}, files, ['a.txt'], files)`);
     assert.ok(existsSync(path.join(root, '.three-tier/pending/journal.json')));
     finishPending(root);
     assert.equal(readdirSync(path.join(root, 'f')).length, MANY);
@@ -74,55 +72,17 @@ describe('an update', () => {
     return root;
   };
 
-  it('tells created, updated, removed and edited files apart', () => {
-    const root = project(
-      file('same', '1\n'),
-      file('old', '1\n'),
-      file('gone', '1\n'),
-      file('mine', '1\n'),
-      file('lost', '1\n'),
-    );
-    writeFileSync(path.join(root, 'mine'), 'edited\n');
-    rmSync(path.join(root, 'lost'));
-    const files = [
-      file('same', '1\n'),
-      file('old', '2\n'),
-      file('mine', '2\n'),
-      file('lost', '2\n'),
-      file('new', '2\n'),
-    ];
-    assert.deepEqual(compareProject(root, files, readBaseline(root)), {
-      create: ['lost', 'new'],
-      update: ['old'],
-      remove: ['gone'],
-      edited: ['mine'],
-    });
-  });
-
-  it('keeps a file that is no longer generated but was edited', () => {
-    const root = project(file('ops/gone.sh', '1\n'));
-    writeFileSync(path.join(root, 'ops/gone.sh'), 'mine\n');
-    assert.deepEqual(compareProject(root, [], readBaseline(root)).remove, []);
-  });
-
   it('removes the folders that it empties', () => {
     const root = project(file('deep/er/gone', '1\n'), file('stays', '1\n'));
-    updateProject(root, [file('stays', '1\n')], compareProject(root, [file('stays', '1\n')], readBaseline(root)));
+    updateProject(root, [], ['deep/er/gone'], [file('stays', '1\n')]);
     assert.deepEqual([...readTree(root).keys()], ['.three-tier/baseline.json.gz', 'stays']);
     assert.ok(!existsSync(path.join(root, 'deep')));
-  });
-
-  it('takes a folder in the place of a file for an edit', () => {
-    const root = project(file('a', '1\n'));
-    rmSync(path.join(root, 'a'));
-    mkdirSync(path.join(root, 'a'));
-    assert.deepEqual(compareProject(root, [file('a', '2\n')], readBaseline(root)).edited, ['a']);
   });
 
   it('keeps the modes that were asked for', () => {
     const root = project({ path: 'run.sh', contents: '1\n', mode: 0o755 });
     const files = [{ path: 'run.sh', contents: '2\n', mode: 0o755 }];
-    updateProject(root, files, compareProject(root, files, readBaseline(root)));
+    updateProject(root, files, [], files);
     assert.equal(statSync(path.join(root, 'run.sh')).mode & 0o777, 0o755);
   });
 

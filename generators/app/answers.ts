@@ -25,6 +25,22 @@ export function toPrompt({ key, message, choices, parse }: Question, suggestion:
   return { ...prompt, type: 'select', choices: options };
 }
 
+/** What becomes of a file that the user edited where there is something new. */
+export function conflictPrompt(file: string) {
+  const choices = [
+    { name: 'keep mine', value: 'keep' },
+    { name: 'take the new one', value: 'take' },
+    { name: 'write both, with conflict markers', value: 'merge' },
+    { name: 'show the difference', value: 'diff' },
+  ];
+  return {
+    type: 'select',
+    name: 'choice',
+    message: `${file} was edited, and there is a new version.`,
+    choices,
+  } as const;
+}
+
 /**
  * Fills what nobody was asked with the defaults.
  *

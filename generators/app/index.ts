@@ -1,18 +1,22 @@
 import path from 'node:path';
-import { compareProject, createProject, finishPending, updateProject } from '../shared/apply.ts';
+import { createProject, finishPending, updateProject } from '../shared/apply.ts';
 import { readBaseline } from '../shared/baseline.ts';
+import { type Change, compare } from '../shared/changes.ts';
 import { Command, type CommandOptions } from '../shared/command.ts';
 import { UsageError } from '../shared/errors.ts';
 import { CONFIG, checkNewRoot, readStored, storedAnswers } from '../shared/location.ts';
 import { renderOverlay } from '../shared/overlay.ts';
 import { openProject, type Project } from '../shared/project.ts';
 import { type Answers, nameQuestion, type Question } from '../shared/questions.ts';
-import { completeAnswers, isInteractive, missingAnswer, toPrompt } from './answers.ts';
+import { completeAnswers, conflictPrompt, isInteractive, missingAnswer, toPrompt } from './answers.ts';
 import { templateData } from './data.ts';
 import { allQuestions, tierQuestions } from './questions.ts';
-import { changeLines, nextSteps } from './report.ts';
+import { changeLines, diffOf, nextSteps } from './report.ts';
+import { type Choice, resolve } from './resolve.ts';
 
 const TIERS = ['db', 'agent', 'interface'];
+/** Changes of which --dry-run shows the lines. */
+const DIFFED: ReadonlySet<string> = new Set(['update', 'merge', 'conflict']);
 
 type AppOptions = CommandOptions & {
   /** Set by a tier that is run alone: the answers that it is about. */
@@ -97,25 +101,47 @@ export default class AppGenerator extends Command<AppOptions> {
     return isInteractive() && this.#given[key] === undefined && Boolean(this.options.about?.includes(key));
   }
 
-  #commit(): void {
+  async #commit(): Promise<void> {
     const { root, files, answers } = this.#project;
-    const { 'dry-run': dryRun, force } = this.options;
-    files.sort((a, b) => (a.path < b.path ? -1 : 1));
-    if (!dryRun) finishPending(root);
-    const changes = compareProject(root, files, readBaseline(root));
-    const summary = changeLines(changes).join('\n') || `${answers.name} is up to date.`;
-    if (dryRun) {
-      this.log(summary);
-      return;
-    }
-    if (changes.edited.length > 0 && !force) throw editedError(changes.edited);
-    if (this.#isNew) createProject(root, files);
-    else updateProject(root, files, changes);
-    this.log(this.#isNew ? nextSteps(root, this.env.cwd, templateData(answers)) : summary);
+    if (!this.options['dry-run']) finishPending(root);
+    const changes = compare(root, files, readBaseline(root));
+    if (this.options['dry-run']) this.#show(changes);
+    else if (this.#isNew) {
+      createProject(root, files);
+      this.log(nextSteps(root, this.env.cwd, templateData(answers)));
+    } else await this.#update(changes);
   }
-}
 
-function editedError(files: readonly string[]): UsageError {
-  const some = files.slice(0, 3).join(', ') + (files.length > 3 ? ` and ${files.length - 3} more` : '');
-  return new UsageError(`${some}: edited since generated, so nothing was written; --force overwrites the edits.`);
+  #show(changes: readonly Change[]): void {
+    const diffs = this.#isNew ? [] : changes.filter(({ action }) => DIFFED.has(action)).map(diffOf);
+    this.log([...diffs, ...this.#summary(changes)].join('\n'));
+  }
+
+  #summary(changes: readonly Change[]): string[] {
+    const lines = changeLines(changes);
+    return lines.length > 0 ? lines : [`${this.#project.answers.name} is up to date.`];
+  }
+
+  async #update(changes: readonly Change[]): Promise<void> {
+    const { root, files } = this.#project;
+    const { write, remove, open } = await resolve(changes, (change) => this.#choose(change));
+    updateProject(root, write, remove, files);
+    this.log(this.#summary(changes).join('\n'));
+    if (open.length > 0) {
+      const beside = open.map((file) => `${file}.new`).join(', ');
+      throw new UsageError(`${open.join(', ')}: edited where there is something new, so kept as it is; see ${beside}.`);
+    }
+  }
+
+  /** What becomes of a conflict: with --force ours, at a terminal what the user says, otherwise it stays open. */
+  async #choose(change: Change): Promise<Choice | undefined> {
+    if (this.options.force) return 'take';
+    if (this.options.yes || !isInteractive()) return undefined;
+    for (;;) {
+      const { choice } = await this.prompt<{ choice: Choice | 'diff' }>([conflictPrompt(change.path)]);
+      if (choice !== 'diff') return choice;
+      const { result: _withMarkers, ...plain } = change;
+      this.log(diffOf(plain));
+    }
+  }
 }

@@ -1,7 +1,6 @@
 import {
   chmodSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -10,18 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { BASELINE, type Baseline, packBaseline } from './baseline.ts';
+import { BASELINE, packBaseline } from './baseline.ts';
 import { explainFileError } from './errors.ts';
 import type { ProjectFile } from './overlay.ts';
-
-/** What a run does to each file of an existing project, by path. */
-export interface Changes {
-  readonly create: readonly string[];
-  readonly update: readonly string[];
-  readonly remove: readonly string[];
-  /** Changes, but holds the user's edits. */
-  readonly edited: readonly string[];
-}
 
 const PENDING = '.three-tier/pending';
 const JOURNAL = `${PENDING}/journal.json`;
@@ -53,41 +43,27 @@ export function createProject(root: string, files: readonly ProjectFile[]): void
   }
 }
 
-/** Compares what was generated last, what is there, and what is generated now. */
-export function compareProject(root: string, files: readonly ProjectFile[], baseline: Baseline): Changes {
-  const create: string[] = [];
-  const update: string[] = [];
-  const edited: string[] = [];
-  for (const file of files) {
-    const current = readCurrent(path.join(root, file.path));
-    const base = baseline.get(file.path);
-    if (current === file.contents) continue;
-    if (current === undefined) create.push(file.path);
-    else if (current === base) update.push(file.path);
-    else if (file.contents !== base) edited.push(file.path);
-  }
-  const kept = new Set(files.map((file) => file.path));
-  const remove = [...baseline]
-    .filter(([file, contents]) => !kept.has(file) && readCurrent(path.join(root, file)) === contents)
-    .map(([file]) => file);
-  return { create, update, remove, edited };
-}
-
 /**
- * Carries changes out on an existing project, those to edited files too. The new files are staged and listed in a journal before the first of
+ * Carries changes out on an existing project. The new files are staged and listed in a journal before the first of
  * them is renamed into place, so that a run that was killed is finished by the next.
  *
+ * @param write - Files that get new contents.
+ * @param remove - Files that go, by path.
+ * @param generated - All that is generated now, for the next comparison.
  * @throws UsageError where the project cannot be written.
  */
-export function updateProject(root: string, files: readonly ProjectFile[], changes: Changes): void {
-  const wanted = new Set([...changes.create, ...changes.update, ...changes.edited]);
-  const staged = files.filter((file) => wanted.has(file.path));
+export function updateProject(
+  root: string,
+  write: readonly ProjectFile[],
+  remove: readonly string[],
+  generated: readonly ProjectFile[],
+): void {
   const pending = path.join(root, PENDING);
   try {
     rmSync(pending, { recursive: true, force: true });
-    writeFiles(path.join(pending, 'files'), staged);
-    writeFile(path.join(pending, 'files', BASELINE), packBaseline(files), 0o644);
-    const journal: Journal = { write: [...staged.map((file) => file.path), BASELINE], remove: changes.remove };
+    writeFiles(path.join(pending, 'files'), write);
+    writeFile(path.join(pending, 'files', BASELINE), packBaseline(generated), 0o644);
+    const journal: Journal = { write: [...write.map((file) => file.path), BASELINE], remove };
     writeFileSync(path.join(root, `${JOURNAL}.new`), JSON.stringify(journal));
     renameSync(path.join(root, `${JOURNAL}.new`), path.join(root, JOURNAL));
   } catch (error) {
@@ -147,13 +123,6 @@ function writeFile(target: string, contents: string | Buffer, mode: number): voi
   mkdirSync(path.dirname(target), { recursive: true });
   writeFileSync(target, contents);
   chmodSync(target, mode);
-}
-
-/** The text of a file, undefined where there is none, null where something else has its place. */
-function readCurrent(file: string): string | undefined | null {
-  const found = lstatSync(file, { throwIfNoEntry: false });
-  if (!found) return undefined;
-  return found.isFile() ? readFileSync(file, 'utf8') : null;
 }
 
 function stagingPrefix(root: string): string {

@@ -24,8 +24,8 @@ export function readBaseline(root: string): Baseline {
 
 /** The same bytes for the same files, on every machine. */
 export function packBaseline(files: readonly ProjectFile[]): Buffer {
-  const contents = Object.fromEntries(files.map((file) => [file.path, file.contents]));
-  const packed = gzipSync(JSON.stringify({ files: contents }), { level: 9 });
+  const sorted = files.map((file) => [file.path, file.contents]).sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
+  const packed = gzipSync(JSON.stringify({ files: Object.fromEntries(sorted) }), { level: 9 });
   packed[9] = 255; // the byte in which gzip names the operating system
   return packed;
 }

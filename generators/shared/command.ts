@@ -7,7 +7,7 @@ export type CommandOptions = BaseOptions & Record<string, unknown>;
 export const FLAGS = {
   yes: 'Ask nothing, take the defaults',
   'dry-run': 'Show what would be written, write nothing',
-  force: 'Overwrite files that were edited',
+  force: 'Where an edit and something new collide, take the new',
 } as const;
 
 /** Options that Yeoman itself passes to or declares for every generator. */
