@@ -22,7 +22,7 @@ from model import ModelSettings, build_model, explain
 
 SETTINGS = ModelSettings()
 OFFLINE = SETTINGS.offline
-MODEL = "offline" if OFFLINE else SETTINGS.llm_model
+ENGINE = "offline" if OFFLINE else SETTINGS.llm_model
 
 PLAIN: dict[Role, Callable[[str], BaseMessage]] = {
     "system": SystemMessage,

@@ -33,7 +33,7 @@ async def ask(runner: ModuleType, question: str, history: list[Message] | None =
 
 async def test_the_offline_model_says_that_it_is_one(runner: ModuleType) -> None:
     assert runner.OFFLINE is True
-    assert runner.MODEL == "offline"
+    assert runner.ENGINE == "offline"
     (reply,) = await ask(runner, "hello")
     assert reply.role == "assistant"
     assert "offline model: set OPENAI_API_KEY" in reply.content
