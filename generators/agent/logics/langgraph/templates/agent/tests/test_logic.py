@@ -85,6 +85,12 @@ async def test_what_is_kept_of_tools_is_what_the_model_hears_later(
     assert (reply.text, last.text) == (said[-1].content, "and now?")
 
 
+async def test_data_that_something_else_has_left_is_passed_over(runner: ModuleType) -> None:
+    left = Message("assistant", "two", data={"state": {"things": 1}})
+    (reply,) = await ask(runner, "three", [Message("user", "one"), left])
+    assert reply.content.endswith("Message 2 was: three")
+
+
 async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: ModuleType) -> None:
     items: list[Any] = [item async for item in runner.stream([], "What is add(2, 3)?", {})]
     kept = [item for item in items if isinstance(item, Message)]
