@@ -12,7 +12,8 @@ import { check } from './support/tools.ts';
 /** What gives a kind away in a project that did not choose it. */
 const TRACES: Record<DatabaseId | LogicId | InterfaceId, RegExp> = {
   postgres: /postgres|asyncpg|psql|pg_/i,
-  langgraph: /lang(graph|chain)|openai_api_key|llm_/i,
+  langgraph: /lang(graph|chain)|openai_api_key|llm_|\bllms?\b/i,
+  business: /shopping|carry_out/i,
   api: /api_keys|rate_limit|chat\/completions/i,
 };
 

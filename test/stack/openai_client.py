@@ -1,11 +1,14 @@
-"""Speaks to the agent with OpenAI's own client. Arguments: base URL, API key, thread id. Prints what came, as JSON."""
+"""Speaks to the agent with OpenAI's own client, and prints what came, as JSON.
+
+Arguments: base URL, API key, thread id, a message that its logic has something to do for.
+"""
 
 import json
 import sys
 
 from openai import AuthenticationError, OpenAI
 
-base_url, api_key, thread_id = sys.argv[1:]
+base_url, api_key, thread_id, task = sys.argv[1:]
 client = OpenAI(base_url=base_url, api_key=api_key, max_retries=0)
 model = client.models.list().data[0].id
 
@@ -15,7 +18,7 @@ def ask(text: str, **options: object):
 
 
 remembered = ask("the first question", metadata={"thread_id": thread_id})
-tool = ask("What is add(17, 25)?", metadata={"thread_id": thread_id})
+done = ask(task, metadata={"thread_id": thread_id})
 chunks = list(ask("the third question", metadata={"thread_id": thread_id}, stream=True,
                   stream_options={"include_usage": True}))
 stateless = client.chat.completions.create(model=model, messages=[
@@ -29,10 +32,10 @@ except AuthenticationError:
 
 print(json.dumps({
     "first": remembered.choices[0].message.content,
-    "tool": tool.choices[0].message.content,
+    "done": done.choices[0].message.content,
     "third": "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices),
     "pieces": sum(bool(choice.delta.content) for chunk in chunks for choice in chunk.choices),
-    "usage": chunks[-1].usage.total_tokens,
+    "usage": chunks[-1].usage and chunks[-1].usage.total_tokens,
     "finish": [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1],
     "stateless": stateless.choices[0].message.content,
     "refused": refused,

@@ -30,7 +30,7 @@ class KeyReused(Exception):
 
 
 class LogicFailed(Exception):
-    """Something the logic needs, such as its model, gave no answer. The text is for the log, never for callers."""
+    """Something the logic needs gave no answer. The text is for the log, never for callers."""
 
 
 @dataclass(slots=True)
@@ -39,8 +39,8 @@ class Message:
 
     role: Role
     content: str  # what a person reads
-    data: dict[str, Any] | None = None  # the logic's own form, where role and content do not say it all
-    usage: dict[str, int] | None = None  # what the reply cost, where the model tells
+    data: dict[str, Any] | None = None  # the logic's own form, which another logic passes over
+    usage: dict[str, int] | None = None  # what the reply cost, where the logic tells
     id: int = 0  # given by the memory, increasing within a thread
     created_at: datetime | None = None  # given by the memory
 
@@ -158,7 +158,7 @@ class Memory(Protocol):
 
 
 class Token(TypedDict):
-    """A piece of the reply, as the model writes it."""
+    """A piece of the reply, as it is written."""
 
     type: Literal["token"]
     text: str
@@ -178,8 +178,8 @@ type Event = Token | ToolResult
 class Logic(Protocol):
     """How a question is answered. The module `runner` is one."""
 
-    MODEL: str  # what answers, for GET /info
-    OFFLINE: bool  # true when it is a stand-in
+    ENGINE: str  # what answers, for GET /info
+    OFFLINE: bool  # true when it is a stand-in for what is not configured
 
     async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
         """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`."""

@@ -36,7 +36,7 @@ def configure(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call to the model
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call to another service
 
 
 def _where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -44,7 +44,7 @@ async def serve(settings: Settings) -> int:
     )
     server = uvicorn.Server(config)
     starting = asyncio.create_task(start(memory, settings, server))
-    logger.info("serving", port=settings.port, model=runner.MODEL, offline=runner.OFFLINE)
+    logger.info("serving", port=settings.port, engine=runner.ENGINE, offline=runner.OFFLINE)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it again once it has drained
     await server.serve()
     starting.cancel()

@@ -18,7 +18,7 @@ KNOWN = {
     NotFound: (404, "There is no such thread."),
     Busy: (409, "Another message of this thread is still being answered."),
     KeyReused: (422, "This Idempotency-Key was used with another message or thread."),
-    LogicFailed: (502, "The agent's model did not answer."),
+    LogicFailed: (502, "Something that the agent needs did not answer."),
     Unavailable: (503, "The agent's database does not answer."),
 }
 HEADERS = {

@@ -132,7 +132,7 @@ async def health(request: Request) -> JSONResponse:
 async def info(request: Request) -> dict[str, str | bool]:
     """What this agent is."""
     logic = _turns(request).logic
-    return {"name": request.app.title, "version": VERSION, "model": logic.MODEL, "offline": logic.OFFLINE}
+    return {"name": request.app.title, "version": VERSION, "engine": logic.ENGINE, "offline": logic.OFFLINE}
 
 
 @router.get("/metrics")

@@ -149,7 +149,7 @@ class Turns:
 
 
 def _storable(text: str) -> str:
-    """Models can write what no database stores: NUL and lone surrogates."""
+    """What no database stores is left out of a reply: NUL and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 

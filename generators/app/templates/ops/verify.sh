@@ -53,7 +53,7 @@ check agent 'is healthy' \
 check interface 'logged that it is Connected' \
   "see docker compose logs ${interface}; AGENT_TOKEN must be one for both: ./deploy.sh" interface_is_connected
 check 'all tiers' 'carry a message there and back' \
-  "see docker compose logs ${interface} ${agent}; are the settings of the model right?" message_round_trip
+  "see docker compose logs ${interface} ${agent}: the newest warning says why" message_round_trip
 
 ((failed == 0)) || die "${failed} of 5 checks failed"
 say 'All three tiers work.'

@@ -249,7 +249,7 @@ class AgentClient:
     def _found(self) -> None:
         if self.info and not self.connected:
             self.connected, self._away_since, self._complaint = True, None, ""
-            log.info("Connected", agent=self.info.name, model=self.info.model)
+            log.info("Connected", agent=self.info.name, engine=self.info.engine)
 
     def _lost(self, away: Away) -> None:
         if self.connected or self._away_since is None:

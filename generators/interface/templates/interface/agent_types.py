@@ -11,7 +11,7 @@ class Info(BaseModel):
 
     name: str
     version: str = ""
-    model: str = ""
+    engine: str = ""
     offline: bool = False
 
 

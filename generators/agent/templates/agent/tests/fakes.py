@@ -175,7 +175,7 @@ class InMemory:
 class EchoLogic:
     """Answers with the question and what it knows; waits for `gate` before the last word."""
 
-    MODEL = "echo"
+    ENGINE = "echo"
     OFFLINE = True
 
     def __init__(self) -> None:

@@ -64,7 +64,7 @@ class TestStatus:
     async def test_info(self, client: httpx.AsyncClient) -> None:
         info = (await client.get("/info")).json()
         assert info.pop("version")
-        assert info == {"name": "tested", "model": "echo", "offline": True}
+        assert info == {"name": "tested", "engine": "echo", "offline": True}
 
     async def test_metrics_count_turns_and_requests_by_route(self, client: httpx.AsyncClient) -> None:
         thread_id = await new_thread(client)
@@ -294,7 +294,7 @@ class TestStream:
             logic.gate.set()
             assert [line async for line in lines if line][-1] == "data: [DONE]"
 
-    async def test_a_client_that_leaves_cancels_the_model(self, wire: httpx.AsyncClient, logic: EchoLogic) -> None:
+    async def test_a_client_that_leaves_cancels_the_logic(self, wire: httpx.AsyncClient, logic: EchoLogic) -> None:
         thread_id = await new_thread(wire)
         body = {"message": "hi", "thread_id": thread_id}
         logic.gate.clear()

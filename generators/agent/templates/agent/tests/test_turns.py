@@ -131,7 +131,7 @@ async def test_messages_of_a_thread_are_answered_as_they_came(turns: Turns, memo
     assert not turns.lines
 
 
-async def test_what_a_model_writes_can_be_stored(
+async def test_what_a_logic_writes_can_be_stored(
     turns: Turns, open_turn: Turn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_turn, "question", "a\0b\ud800c")

@@ -101,7 +101,7 @@ class FakeAgent:
 
     async def info(self, _: web.Request) -> web.Response:
         """Tell what it is."""
-        return web.json_response({"name": "parrot", "version": "1", "model": "offline", "offline": True})
+        return web.json_response({"name": "parrot", "version": "1", "engine": "offline", "offline": True})
 
     async def create(self, request: web.Request) -> web.Response:
         """Make a thread."""

@@ -22,8 +22,9 @@ from model import ModelSettings, build_model, explain
 
 SETTINGS = ModelSettings()
 OFFLINE = SETTINGS.offline
-MODEL = "offline" if OFFLINE else SETTINGS.llm_model
+ENGINE = "offline" if OFFLINE else SETTINGS.llm_model
 
+OWN = "langchain"  # where a message's data holds LangChain's form of it
 PLAIN: dict[Role, Callable[[str], BaseMessage]] = {
     "system": SystemMessage,
     "user": HumanMessage,
@@ -88,8 +89,8 @@ def _conversation(history: list[Message], question: str) -> list[BaseMessage]:
 
 
 def _from_memory(message: Message) -> BaseMessage:
-    if message.data:
-        return messages_from_dict([message.data])[0]
+    if message.data and OWN in message.data:
+        return messages_from_dict([message.data[OWN]])[0]
     return PLAIN[message.role](message.content)
 
 
@@ -102,9 +103,9 @@ def _keep(messages: list[BaseMessage]) -> list[Message]:
 
 def _to_memory(message: BaseMessage) -> Message:
     if isinstance(message, ToolMessage):
-        return Message("tool", message.text, message_to_dict(message))
+        return Message("tool", message.text, {OWN: message_to_dict(message)})
     if isinstance(message, AIMessage) and message.tool_calls:
-        return Message("assistant", message.text, message_to_dict(message))
+        return Message("assistant", message.text, {OWN: message_to_dict(message)})
     return Message("assistant", message.text)
 
 

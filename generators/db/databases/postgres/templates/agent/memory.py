@@ -252,7 +252,7 @@ def build_memory(settings: Settings) -> Memory:
 
 
 def _window(rows: list[Record], key: str) -> list[Message]:
-    """The messages before the turn, from a user's on: models refuse tool results without the call before them."""
+    """The messages before the turn, from a user's on: a tool's result says nothing without the call before it."""
     earlier = [row for row in rows if row["role"] and row["turn"] != key]
     start = next((n for n, row in enumerate(earlier) if row["role"] == "user"), len(earlier))
     return [_message(row) for row in earlier[start:]]

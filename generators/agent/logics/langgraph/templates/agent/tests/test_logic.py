@@ -33,7 +33,7 @@ async def ask(runner: ModuleType, question: str, history: list[Message] | None =
 
 async def test_the_offline_model_says_that_it_is_one(runner: ModuleType) -> None:
     assert runner.OFFLINE is True
-    assert runner.MODEL == "offline"
+    assert runner.ENGINE == "offline"
     (reply,) = await ask(runner, "hello")
     assert reply.role == "assistant"
     assert "offline model: set OPENAI_API_KEY" in reply.content
@@ -83,6 +83,12 @@ async def test_what_is_kept_of_tools_is_what_the_model_hears_later(
     assert (call.tool_calls[0]["name"], call.tool_calls[0]["args"]) == ("add", {"a": 2, "b": 3})
     assert result.tool_call_id == call.tool_calls[0]["id"]
     assert (reply.text, last.text) == (said[-1].content, "and now?")
+
+
+async def test_data_that_something_else_has_left_is_passed_over(runner: ModuleType) -> None:
+    left = Message("assistant", "two", data={"state": {"things": 1}})
+    (reply,) = await ask(runner, "three", [Message("user", "one"), left])
+    assert reply.content.endswith("Message 2 was: three")
 
 
 async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: ModuleType) -> None:
