@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { LogicId } from '../generators/agent/logics/index.ts';
 import type { DatabaseId } from '../generators/db/databases/index.ts';
 import type { InterfaceId } from '../generators/interface/interfaces/index.ts';
-import { combinations, distinct, distinctFiles, generateAll, label } from './support/combinations.ts';
+import { combinations, covering, distinctFiles, generateAll, label } from './support/combinations.ts';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { ROOT } from './support/generate.ts';
 import { check } from './support/tools.ts';
@@ -76,11 +76,12 @@ for (const combination of combinations) {
       assert.deepEqual([...used].sort(), [...offered].sort());
     });
 
-    it('is accepted by docker compose without a warning', function () {
+    it('is accepted by docker compose without a warning', async function () {
       const copy = copyOf(project());
-      const { status, output } = check(this, 'bash', ['ops/env.sh'], copy);
+      const { status, output } = await check(this, 'bash', ['ops/env.sh'], copy);
       assert.equal(status, 0, output);
-      assert.deepEqual(check(this, 'docker', ['compose', 'config', '--quiet'], copy), { status: 0, output: '' });
+      const config = await check(this, 'docker', ['compose', 'config', '--quiet'], copy);
+      assert.deepEqual([config.status, config.output], [0, '']);
     });
   });
 }
@@ -105,24 +106,34 @@ describe('every generated file', () => {
     ['shfmt', /\.sh$/, 'shfmt', ['-d', '-i', '2', '-ci']],
   ];
   for (const [what, pattern, tool, args] of clean) {
-    it(`satisfies ${what}`, function () {
-      const { status, output } = check(this, tool, [...args, ...distinctFiles(projects, pattern)], ROOT);
+    it(`satisfies ${what}`, async function () {
+      const { status, output } = await check(this, tool, [...args, ...distinctFiles(projects, pattern)], ROOT);
       assert.equal(status, 0, output);
     });
   }
 
-  it('satisfies shellcheck', function () {
-    for (const ops of distinct(projects, 'ops')) {
+  it('satisfies shellcheck', async function () {
+    for (const ops of covering(projects, 'ops')) {
       const project = path.dirname(ops);
       const scripts = [...readTree(project).keys()].filter((file) => file.endsWith('.sh'));
-      const { status, output } = check(this, 'shellcheck', ['-o', 'all', '-S', 'style', '-x', ...scripts], project);
+      const { status, output } = await check(
+        this,
+        'shellcheck',
+        ['-o', 'all', '-S', 'style', '-x', ...scripts],
+        project,
+      );
       assert.equal(status, 0, output);
     }
   });
 
-  it('holds no secret that gitleaks knows', function () {
+  it('holds no secret that gitleaks knows', async function () {
     const cwd = path.dirname([...projects.values()][0] as string);
-    const { status, output } = check(this, 'gitleaks', ['detect', '--no-git', '--no-banner', '--source', cwd], cwd);
+    const { status, output } = await check(
+      this,
+      'gitleaks',
+      ['detect', '--no-git', '--no-banner', '--source', cwd],
+      cwd,
+    );
     assert.equal(status, 0, output);
   });
 });

@@ -46,10 +46,17 @@ export function generateAll(): ReadonlyMap<string, string> {
   return projects;
 }
 
-/** The distinct folders called `name` in the projects, since most of them share theirs. */
-export function distinct(projects: ReadonlyMap<string, string>, name: string): string[] {
-  const folders = [...projects.values()].map((project) => path.join(project, name));
-  return [...new Map(folders.map((folder) => [JSON.stringify([...readTree(folder)]), folder])).values()];
+/** As many of the folders called `name` in the projects as hold each distinct file of them at least once. */
+export function covering(projects: ReadonlyMap<string, string>, name: string): string[] {
+  const seen = new Set<string>();
+  return [...projects.values()]
+    .map((project) => path.join(project, name))
+    .filter((folder) => {
+      const files = [...readTree(folder)].filter(([file]) => !file.startsWith('requirements'));
+      const unseen = files.map((file) => file.join('\0')).filter((file) => !seen.has(file));
+      for (const file of unseen) seen.add(file);
+      return unseen.length > 0;
+    });
 }
 
 /** All files of the projects, each distinct one once, whose path in the project matches. */

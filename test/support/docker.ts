@@ -1,29 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-export interface Finished {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly output: string;
-}
-
-/** Runs a program to its end without blocking the tests' own requests. */
-export async function execute(cwd: string, program: string, args: readonly string[], input = ''): Promise<Finished> {
-  const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
-  let [stdout, output] = ['', ''];
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-    output += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    output += chunk;
-  });
-  child.stdin.end(input);
-  const status = await new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
-  return { status, stdout, output };
-}
+import { execute, type Finished } from './execute.ts';
 
 /** Waits until `probe` holds; the seconds that took. It may throw while it does not. */
 export async function until(what: string, seconds: number, probe: () => Promise<boolean>): Promise<number> {
