@@ -12,6 +12,7 @@ import { check } from './support/tools.ts';
 /** What gives a kind away in a project that did not choose it. */
 const TRACES: Record<DatabaseId | LogicId | InterfaceId, RegExp> = {
   postgres: /postgres|asyncpg|psql|pg_/i,
+  redis: /redis|valkey|append(only|fsync)|xadd/i,
   langgraph: /lang(graph|chain)|openai_api_key|llm_/i,
   api: /api_keys|rate_limit|chat\/completions/i,
 };
