@@ -1,6 +1,7 @@
 import type { Database } from './database.ts';
 import { postgres } from './postgres/index.ts';
+import { redis } from './redis/index.ts';
 
-export const databases = { postgres } as const satisfies Record<string, Database>;
+export const databases = { postgres, redis } as const satisfies Record<string, Database>;
 
 export type DatabaseId = keyof typeof databases;
