@@ -21,6 +21,9 @@ const TRACES: Record<DatabaseId | LogicId | InterfaceId, RegExp> = {
 /** Locks name packages of packages, in which a kind that was not chosen may well occur. */
 const LOCK = /requirements(-dev)?\.txt$/;
 
+/** Logics whose projects have a language model to speak of. */
+const MODELS: Record<LogicId, boolean> = { langgraph: true, business: false };
+
 const projects = generateAll();
 
 for (const combination of combinations) {
@@ -54,6 +57,15 @@ for (const combination of combinations) {
         assert.doesNotMatch(contents, /<%|%>|(?<!-)\bundefined\b|\[object |three-tier-generator|TODO|FIXME/, file);
         if (LOCK.test(file)) continue;
         for (const [id, trace] of others) assert.doesNotMatch(contents, trace, `${file} mentions ${id}`);
+      }
+    });
+
+    it('speaks of a model only if it has one, or where an API asks for it', () => {
+      for (const [file, contents] of readTree(project())) {
+        if (MODELS[combination.logic] || LOCK.test(file)) continue;
+        if (/^(agent|ops)\/|^[^/]+$/.test(file) && !['README.md', 'ops/interface.sh'].includes(file)) {
+          assert.doesNotMatch(contents, /\b(models?|prompts?|LLMs?)\b/i, file);
+        }
       }
     });
 

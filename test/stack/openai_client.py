@@ -1,6 +1,6 @@
 """Speaks to the agent with OpenAI's own client, and prints what came, as JSON.
 
-Arguments: base URL, API key, thread id, a message that its logic has something to do for.
+Arguments: base URL, API key, thread id, the example of its logic.
 """
 
 import json
@@ -8,7 +8,7 @@ import sys
 
 from openai import AuthenticationError, OpenAI
 
-base_url, api_key, thread_id, task = sys.argv[1:]
+base_url, api_key, thread_id, example = sys.argv[1:]
 client = OpenAI(base_url=base_url, api_key=api_key, max_retries=0)
 model = client.models.list().data[0].id
 
@@ -18,7 +18,7 @@ def ask(text: str, **options: object):
 
 
 remembered = ask("the first question", metadata={"thread_id": thread_id})
-done = ask(task, metadata={"thread_id": thread_id})
+shown = ask(example, metadata={"thread_id": thread_id})
 chunks = list(ask("the third question", metadata={"thread_id": thread_id}, stream=True,
                   stream_options={"include_usage": True}))
 stateless = client.chat.completions.create(model=model, messages=[
@@ -32,7 +32,7 @@ except AuthenticationError:
 
 print(json.dumps({
     "first": remembered.choices[0].message.content,
-    "done": done.choices[0].message.content,
+    "example": shown.choices[0].message.content,
     "third": "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices),
     "pieces": sum(bool(choice.delta.content) for chunk in chunks for choice in chunk.choices),
     "usage": chunks[-1].usage and chunks[-1].usage.total_tokens,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LogicId } from '../../generators/agent/logics/index.ts';
+import { type LogicId, logics } from '../../generators/agent/logics/index.ts';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client, type Message } from '../support/client.ts';
 import { combinations, generate, label } from '../support/combinations.ts';
@@ -15,10 +15,10 @@ import { Traffic } from '../support/traffic.ts';
 const PYTHON = path.join(ROOT, '.venv/bin/python');
 const OPENAI_CLIENT = path.join(ROOT, 'test/stack/openai_client.py');
 
-/** A message that each logic has something to do for, what its reply then says, and whether it counts what that cost. */
-const TASKS: Record<LogicId, { message: string; reply: RegExp; counts: boolean }> = {
-  langgraph: { message: 'What is add(17, 25)?', reply: /42/, counts: true },
-  business: { message: 'add 17 apples and 25 pears', reply: /^Added 17 apples and 25 pears\./, counts: false },
+/** What each logic replies to its example, and whether it counts what a reply costs. */
+const REPLIES: Record<LogicId, { example: RegExp; counted: boolean }> = {
+  langgraph: { example: /42/, counted: true },
+  business: { example: /^Added 2 milk and bread\./, counted: false },
 };
 
 /** One row a combination, printed at the end. */
@@ -71,23 +71,24 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
 
     it('speaks to the OpenAI client: three turns, a task, streaming, a refusal', async () => {
       const thread = await client.newThread();
-      const task = TASKS[combination.logic];
+      const { example } = logics[combination.logic];
+      const expected = REPLIES[combination.logic];
       const key = stack.setting('API_KEYS').split(':')[1] as string;
-      const args = [OPENAI_CLIENT, `${client.base}/v1`, key, thread, task.message];
+      const args = [OPENAI_CLIENT, `${client.base}/v1`, key, thread, example];
       const { status, stdout, output } = await execute(ROOT, PYTHON, args);
       assert.equal(status, 0, output);
       const got = JSON.parse(stdout);
       assert.match(got.first, /the first question/);
       assert.match(got.third, /the third question/);
       assert.ok(got.pieces > 3, 'the reply came in pieces');
-      assert.equal(got.usage > 0, task.counts, `the reply cost ${got.usage}`);
+      assert.equal(got.usage > 0, expected.counted, `the reply cost ${got.usage}`);
       assert.equal(got.finish, 'stop');
       assert.match(got.stateless, /two/);
       assert.equal(got.refused, true);
-      assert.match(got.done, task.reply);
+      assert.match(got.example, expected.example);
       const history = await client.history(thread);
-      assert.deepEqual(contents(history, 'user'), ['the first question', task.message, 'the third question']);
-      assert.deepEqual(contents(history, 'assistant'), [got.first, got.done, got.third]);
+      assert.deepEqual(contents(history, 'user'), ['the first question', example, 'the third question']);
+      assert.deepEqual(contents(history, 'assistant'), [got.first, got.example, got.third]);
     });
 
     it('speaks to curl: three turns, the last streamed', async () => {

@@ -6,8 +6,8 @@ import type { Secret } from '../../shared/kinds.ts';
  * The folder holds
  *
  *     index.ts            the facts below
- *     compose.yml.ejs     its lines in the agent's environment in docker-compose.yml
- *     env.ejs             its variables, as they stand in .env.template
+ *     compose.yml.ejs     its lines in the agent's environment in docker-compose.yml; may be empty
+ *     env.ejs             its variables, as they stand in .env.template; may be empty
  *     readme.md.ejs       its section of the project's README
  *     templates/agent/    logic.py, which the owner edits, and runner.py, which the rest of the agent calls:
  *                         `answer(history, question, metadata)` and `stream(history, question, metadata)`
@@ -15,6 +15,8 @@ import type { Secret } from '../../shared/kinds.ts';
 export interface Logic {
   /** As people write it. */
   readonly label: string;
+  /** A message that shows what it does, for READMEs and scripts: letters, digits and the signs in `.,!?()`. */
+  readonly example: string;
   /** The absolute path of its folder. */
   readonly folder: string;
   /** Secrets that ops/env.sh generates. */

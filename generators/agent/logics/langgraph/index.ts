@@ -2,6 +2,7 @@ import type { Logic } from '../logic.ts';
 
 export const langgraph = {
   label: 'LangGraph',
+  example: 'Hello! What is add(17, 25)?',
   folder: import.meta.dirname,
   secrets: [],
   packages: ['langgraph', 'langchain-core', 'langchain-openai'],

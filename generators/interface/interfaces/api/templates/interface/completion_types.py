@@ -23,7 +23,7 @@ class Said(BaseModel):
     """A message of the conversation."""
 
     role: str = Field(examples=["user"])
-    content: str | list[Part] | None = Field(None, examples=["Hello! What is 17 + 25?"])
+    content: str | list[Part] | None = Field(None, examples=["Hello!"])
 
     @property
     def text(self) -> str:

@@ -52,7 +52,7 @@ class Titled(Body):
 class Ask(Body):
     """A message for the agent."""
 
-    message: str = Field(min_length=1, examples=["Hello! What is 17 + 25?"])
+    message: str = Field(min_length=1, examples=["Hello!"])
     stream: bool = Field(default=False, description="Answer with server-sent events.")
     metadata: dict[str, str] | None = Field(None, description="Passed on to the agent's logic.")
 
