@@ -80,7 +80,7 @@ class TestServe:
     async def test_without_a_database_it_says_so_and_ends(self, settings: Settings, memory: InMemory) -> None:
         memory.down = "no such database: check DB_NAME"
         with capture_logs() as logs:
-            serving = asyncio.create_task(main.serve(settings.model_copy(update={"startup_timeout": 0.5})))
+            serving = asyncio.create_task(main.serve(settings.model_copy(update={"startup_timeout": 3.0})))
             async with connected(settings) as client:
                 assert (await client.get("/health")).status_code == 503
             assert await serving == 1

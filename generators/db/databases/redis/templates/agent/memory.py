@@ -103,7 +103,7 @@ class RedisMemory:
             pause = min(pause * 1.5, 0.25)
 
     def _window(self, newest_first: list[Entry], key: str) -> list[Message]:
-        """The messages before the turn, from a user's on: models refuse tool results without the call before them."""
+        """The messages before the turn, from a user's on: a tool's result says nothing without the call before it."""
         earlier = [entry for entry in newest_first if _fields(entry)["turn"] != key][: self.window]
         messages = [_message(entry) for entry in reversed(earlier)]
         start = next((n for n, message in enumerate(messages) if message.role == "user"), len(messages))
