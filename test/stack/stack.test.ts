@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type LogicId, logics } from '../../generators/agent/logics/index.ts';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client, type Message } from '../support/client.ts';
-import { combinations, generate, label } from '../support/combinations.ts';
+import { combinations, freePorts, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -42,7 +42,9 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
     const assertRemembered = async () => assertPairs(await client.history(conversation), said);
 
     before(async () => {
-      stack = new Stack(await generate(temporaryFolder(), `stack-${label(combination)}`, combination));
+      stack = new Stack(
+        await generate(temporaryFolder(), `stack-${label(combination)}`, combination, ...(await freePorts())),
+      );
       stack.configure('RATE_LIMIT='); // the load of these tests is no abuse
       client = new Client(stack);
     });
