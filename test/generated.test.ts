@@ -15,7 +15,8 @@ const TRACES: Record<DatabaseId | LogicId | InterfaceId, RegExp> = {
   langgraph: /lang(graph|chain)|openai_api_key|llm_|\bllms?\b/i,
   business: /shopping|carry_out/i,
   redis: /redis|valkey|append(only|fsync)|xadd/i,
-  api: /api_keys|rate_limit|chat\/completions/i,
+  api: /api_keys|rate_limit|completion_types/i,
+  telegram: /telegram|botfather/i,
 };
 
 /** Locks name packages of packages, in which a kind that was not chosen may well occur. */

@@ -91,6 +91,7 @@ require 'Docker Compose' "${version}" 2 20
 
 step 'complete the settings'
 ENV_FILE=${env_file} "${root}/ops/env.sh"
+check_settings
 
 step 'rule out another copy'
 refuse_to_replace_another_copy

@@ -1,6 +1,7 @@
 import { api } from './api/index.ts';
 import type { Interface } from './interface.ts';
+import { telegram } from './telegram/index.ts';
 
-export const interfaces = { api } as const satisfies Record<string, Interface>;
+export const interfaces = { api, telegram } as const satisfies Record<string, Interface>;
 
 export type InterfaceId = keyof typeof interfaces;

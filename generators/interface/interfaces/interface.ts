@@ -10,7 +10,8 @@ import type { Secret } from '../../shared/kinds.ts';
  *     env.ejs               its variables, as they stand in .env.template
  *     readme.md.ejs         its section of the project's README
  *     templates/interface/  its program, beside the client of the agent that all interfaces share
- *     templates/ops/interface.sh  what ops/verify.sh needs to know of it
+ *     templates/ops/interface.sh  what deploy.sh and ops/verify.sh need to know of it: its service, `check_settings`,
+ *                                 which stops before anything is started, `message_round_trip` and `how_to_talk`
  */
 export interface Interface {
   /** As people write it. */

@@ -63,11 +63,19 @@ class Away(Refused):
         super().__init__(503, "The agent does not answer at the moment.", retry_after="2")
 
 
+class WrongAgent(Refused):
+    """What answers at AGENT_URL is not the agent, or does not know this interface's AGENT_TOKEN."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(502, detail)
+
+
 class AgentClient:
     """Asks the agent, retries what a lost connection broke, and watches whether the agent is there.
 
     Use it as `async with AgentClient(settings) as agent`. Its methods raise `Refused` with the agent's own status and
-    words, and `Away` when the agent could not be reached within AGENT_PATIENCE seconds.
+    words, `Away` when the agent could not be reached within AGENT_PATIENCE seconds, and `WrongAgent` when a setting has
+    to be mended first.
 
     Attributes:
         info: What the agent last said about itself; None until it has answered once.
@@ -302,17 +310,17 @@ def _read[M: BaseModel](kind: type[M], data: bytes) -> M:
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
-        raise Refused(502, "The agent's answer cannot be read.") from error
+        raise WrongAgent("The agent's answer cannot be read.") from error
 
 
 async def _refusal(answer: ClientResponse) -> Refused:
     """What the agent answered instead of what was asked for."""
     if answer.status in {401, 403}:
-        return Refused(502, "The agent does not accept this interface: AGENT_TOKEN must be the same in both.")
+        return WrongAgent("The agent does not accept this interface: AGENT_TOKEN must be the same in both.")
     try:
         problem = _Problem.model_validate_json(await answer.read())
     except ValidationError:
-        return Refused(502, "What answers at AGENT_URL is not the agent.")
+        return WrongAgent("What answers at AGENT_URL is not the agent.")
     retry_after = answer.headers.get("Retry-After")
     return Refused(answer.status, problem.detail, errors=problem.errors, retry_after=retry_after)
 

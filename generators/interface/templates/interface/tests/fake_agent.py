@@ -148,7 +148,7 @@ class FakeAgent:
         if (thread_id := self.thread(request, body)) is None and "history" not in body:
             return _problem(404, "There is no such thread.")
         if "\0" in body["message"]:
-            return _problem(422, "The request is not valid.")
+            return _invalid()
         await self.work()
         return web.json_response({"thread_id": thread_id, "reply": self.reply(request, body), "usage": USAGE})
 
@@ -157,6 +157,8 @@ class FakeAgent:
         body = await request.json()
         if (thread_id := self.thread(request, body)) is None and "history" not in body:
             return _problem(404, "There is no such thread.")
+        if "\0" in body["message"]:
+            return _invalid()
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
         reply = self.reply(request, body)
@@ -220,6 +222,11 @@ def _page(found: list[dict[str, Any]], limit: int, *, newest_last: bool = False)
     return web.json_response({"data": data[::-1] if newest_last else data, "has_more": len(found) > limit})
 
 
-def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    body = {"type": "about:blank", "title": "Refused", "status": status, "detail": detail}
+def _invalid() -> web.Response:
+    errors = [{"field": "body.message", "message": "Value error, must not contain NUL"}]
+    return _problem(422, "The request is not valid.", errors=errors)
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> web.Response:
+    body = {"type": "about:blank", "title": "Refused", "status": status, "detail": detail, **more}
     return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from agent_client import AgentClient, Away, Refused
+from agent_client import AgentClient, Away, Refused, WrongAgent
 from agent_types import Event, Question
 from base_settings import InterfaceSettings
 from tests.fake_agent import FakeAgent
@@ -139,7 +139,7 @@ async def test_wrong_token_is_not_the_callers_fault(settings: InterfaceSettings)
     wrong = settings.model_copy(update={"agent_token": SecretStr("another-token-of-the-tests")})
     with capture_logs() as logs:
         async with AgentClient(wrong) as client:
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(WrongAgent) as refused:
                 await ask(client, "hello")
             await until(lambda: bool(logs))
             assert client.info is None
@@ -151,7 +151,7 @@ async def test_wrong_token_is_not_the_callers_fault(settings: InterfaceSettings)
 async def test_something_else_at_the_address(client: AgentClient, agent: FakeAgent) -> None:
     """A proxy's error page, say, is not an answer of the agent."""
     agent.page = "<html>welcome</html>"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(WrongAgent) as refused:
         await ask(client, "hello")
     assert refused.value.status == 502
 

@@ -1,0 +1,170 @@
+"""Telegram's Bot API with what a service needs beside: patience, and one line in the log when something is wrong."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Self
+
+import structlog
+from telegram import Bot, BotCommand, Update
+from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram.request import HTTPXRequest
+
+from settings import Settings
+
+os.environ["PTB_TIMEDELTA"] = "1"  # the library tells durations as such, which it will always do in its next version
+
+READ_TIMEOUT = 10.0  # seconds
+CONNECTIONS = 100
+LONGEST_PAUSE = 30.0  # seconds between two attempts
+TYPING_EVERY = 4.5  # seconds; Telegram shows it for five
+WARN_AT = 5  # attempts at one call that failed
+
+COMMANDS = (
+    BotCommand("new", "Begin a new conversation"),
+    BotCommand("history", "Show the last messages of this conversation"),
+    BotCommand("help", "Show what I can do"),
+)
+
+OK = "ok"
+AWAY = "away"
+CONFLICT = "conflict"
+REFUSED = "token refused"
+COMPLAINTS = {
+    AWAY: "Telegram does not answer; trying again",
+    CONFLICT: "Another process receives this bot's messages, and only one may: stop it; trying again",
+    REFUSED: "Telegram refuses TELEGRAM_BOT_TOKEN: put the token that @BotFather shows into .env, then run ./deploy.sh",
+}
+
+log = structlog.get_logger("telegram")
+
+
+class Telegram:
+    """The bot's side of the Bot API. Use it as `async with Telegram(settings) as telegram`.
+
+    Attributes:
+        bot: The library's client, for calls that may fail.
+        state: Whether messages can be received: `waiting` at first, then `ok`, `away`, `conflict` or `token refused`.
+        name: The bot's @name without its @; None until Telegram has told it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.state = "waiting"
+        self.name: str | None = None
+        self.bot = Bot(
+            settings.telegram_bot_token.get_secret_value(),
+            base_url=f"{str(settings.telegram_api_url).rstrip('/')}/bot",
+            request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
+            get_updates_request=HTTPXRequest(1, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Nothing is sent yet: `connect` does that, however long it takes."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self.bot.shutdown()
+
+    async def connect(self) -> None:
+        """Wait until Telegram accepts the token, and have it deliver to this process and show the commands."""
+        await self._watched(self.bot.initialize)
+        self.name = self.bot.username
+        await self._watched(self.bot.delete_webhook)
+        with suppress(TelegramError):  # only a convenience
+            await self.bot.set_my_commands(COMMANDS)
+
+    async def updates(self, confirm: int | None, wait: timedelta, limit: int = 100) -> Sequence[Update]:
+        """The messages that are not confirmed yet, in their order. Those before the update `confirm` are, from now on.
+
+        Waits at most so long for one, and then through any outage.
+        """
+
+        async def ask() -> Sequence[Update]:
+            return await self.bot.get_updates(confirm, limit, wait, allowed_updates=["message"])
+
+        return await self._watched(ask)
+
+    async def insist[T](self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of a call that is made until Telegram carries it out or refuses it.
+
+        Raises:
+            TelegramError: Telegram refused it: `BadRequest`, `Forbidden` and their like.
+        """
+        pauses = _Pauses()
+        while True:
+            try:
+                return await call()
+            except RetryAfter as error:
+                await asyncio.sleep(seconds(error))
+            except BadRequest:
+                raise
+            except (NetworkError, InvalidToken) as error:
+                if pauses.count == WARN_AT:
+                    log.warning("Telegram does not take a message; trying again", reason=type(error).__name__)
+                await pauses.wait()
+
+    @asynccontextmanager
+    async def typing(self, chat: int) -> AsyncIterator[None]:
+        """Show in the chat that the bot is writing."""
+
+        async def show() -> None:
+            while True:
+                with suppress(TelegramError):
+                    await self.bot.send_chat_action(chat, "typing")
+                await asyncio.sleep(TYPING_EVERY)
+
+        showing = asyncio.create_task(show())
+        try:
+            yield
+        finally:
+            showing.cancel()
+
+    async def _watched[T](self, call: Callable[[], Awaitable[T]]) -> T:
+        """As `insist`, for the calls that tell whether messages can be received."""
+        pauses = _Pauses()
+        while True:
+            try:
+                result = await call()
+            except RetryAfter as error:
+                await asyncio.sleep(seconds(error))
+            except (NetworkError, InvalidToken, Conflict, Forbidden) as error:
+                self._lost(error)
+                await pauses.wait()
+            else:
+                self._found()
+                return result
+
+    def _found(self) -> None:
+        if self.state != OK:
+            self.state = OK
+            log.info("Telegram answers", bot=self.bot.username)
+
+    def _lost(self, error: TelegramError) -> None:
+        kinds = {InvalidToken: REFUSED, Forbidden: REFUSED, Conflict: CONFLICT}
+        state = kinds.get(type(error), AWAY)
+        if self.state != state:
+            self.state = state
+            log.warning(COMPLAINTS[state])
+
+
+class _Pauses:
+    """Ever longer pauses between the attempts of one call, with jitter."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def wait(self) -> None:
+        """Pause."""
+        longest = min(0.5 * 2 ** min(self.count, 10), LONGEST_PAUSE)
+        self.count += 1
+        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+
+
+def seconds(error: RetryAfter) -> float:
+    """How long Telegram wants to be left alone."""
+    wait = error.retry_after
+    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)

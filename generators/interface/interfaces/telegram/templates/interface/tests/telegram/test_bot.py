@@ -1,0 +1,276 @@
+"""Conversations, from a message to the answer."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot import BEGUN, BROKE_OFF, HASTE, HELP, NO_HISTORY, ONLY_TEXT, WAITING
+from settings import Settings
+from telegram_api import Telegram
+from tests.fake_agent import FakeAgent
+from tests.telegram.conftest import running
+from tests.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, GROUP, FakeTelegram
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+OWNER = f"telegram:{ALICE_ID}"
+PRIVATE = "I am a private bot"
+
+
+def stored(agent: FakeAgent, owner: str = OWNER) -> list[list[str]]:
+    """What was asked in each thread of an owner, the oldest first."""
+    return [
+        [message["content"] for message in thread["messages"] if message["role"] == "user"]
+        for (found, _), thread in agent.threads.items()
+        if found == owner
+    ]
+
+
+async def replies(telegram: FakeTelegram, count: int, chat: int = ALICE_ID) -> list[str]:
+    """What the bot has written in a chat, once that is so many messages and all updates are confirmed."""
+    await until(lambda: len(telegram.texts(chat)) >= count and not telegram.updates)
+    return telegram.texts(chat)
+
+
+async def test_conversation(bot: Telegram, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    telegram.say("with milk")
+    telegram.say("and sugar")
+    assert await replies(telegram, 2) == ["1 with milk", "2 and sugar"]
+    assert stored(agent) == [["with milk", "and sugar"]]
+    assert agent.bodies[-1]["metadata"] == {"from": "Alice Liddell"}
+    assert bot.state == "ok"
+    assert ("sendChatAction", {"chat_id": ALICE_ID, "action": "typing"}) in telegram.calls
+
+
+@pytest.mark.usefixtures("bot")
+async def test_reply_grows(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.slow = 0.5
+    telegram.say("**one** two three four")
+    await until(lambda: telegram.counted("sendMessage") == 1 and not telegram.updates)
+    assert telegram.texts() == ["1 one two three four"]
+    agent.slow = 0
+    telegram.say("short")
+    await replies(telegram, 2)
+    assert telegram.counted("editMessageText") <= 2
+
+
+@pytest.mark.usefixtures("bot")
+async def test_long_reply_takes_several_messages(telegram: FakeTelegram) -> None:
+    text = " ".join(f"Sentence number {number}." for number in range(500))
+    telegram.say(text)
+    pieces = await replies(telegram, 3)
+    assert " ".join(pieces) == f"1 {text}"
+    assert all(piece.endswith(".") for piece in pieces)
+
+
+@pytest.mark.usefixtures("bot")
+async def test_commands(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    telegram.command("/start")
+    telegram.command("/history")
+    telegram.say("first")
+    telegram.command("/new")
+    telegram.say("second")
+    telegram.command("/history")
+    telegram.command("/help")
+    start, empty, *rest = await replies(telegram, 7)
+    assert "parrot" in start
+    assert empty == NO_HISTORY
+    assert rest == ["1 first", BEGUN, "2 second", "You: second\n\nparrot: 2 second", HELP]
+    assert stored(agent) == [["first"], ["second"]]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_group(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    telegram.say("not for the bot", chat=GROUP)
+    mention = [{"type": "mention", "offset": 0, "length": 10}]
+    telegram.say("@ParrotBot what is tea?", chat=GROUP, entities=mention)
+    telegram.say("@ParrotBot and milk?", BOB, GROUP, entities=mention)
+    assert await replies(telegram, 2, GROUP) == ["1 what is tea?", "2 and milk?"]
+    assert stored(agent, f"telegram:{GROUP}") == [["what is tea?", "and milk?"]]
+    sent = [form for method, form in telegram.calls if method == "sendMessage"]
+    assert [form["reply_parameters"]["message_id"] for form in sent] == [2, 3]
+
+
+async def test_strangers_learn_their_id(bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    async with running(bot_settings.model_copy(update={"allowed_users": "@alice_l"})):
+        telegram.say("hello", BOB)
+        telegram.command("/new", BOB)
+        telegram.say("hello")
+        strangers = await replies(telegram, 2, BOB_ID)
+        assert await replies(telegram, 1) == ["1 hello"]
+    assert all(PRIVATE in text and str(BOB_ID) in text for text in strangers)
+    assert stored(agent, f"telegram:{BOB['id']}") == []
+
+
+async def test_nobody_is_let_in_by_default(bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    async with running(bot_settings.model_copy(update={"allowed_users": ""})):
+        for _ in range(9):
+            telegram.say("hello")
+        await until(lambda: not telegram.updates)
+    assert len(telegram.texts()) == 5, "a flood is not answered for ever"
+    assert agent.bodies == []
+
+
+async def test_haste(bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    async with running(bot_settings.model_copy(update={"messages_per_minute": 2})):
+        for number in range(4):
+            telegram.say(f"message {number}")
+        telegram.say("hello", BOB)
+        first, second, *rest = await replies(telegram, 4)
+        assert ("message 0" in first, "message 1" in second, rest) == (True, True, [HASTE, HASTE])
+        assert "hello" in (await replies(telegram, 1, BOB_ID))[0]
+    assert stored(agent) == [["message 0", "message 1"]]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_pictures(telegram: FakeTelegram) -> None:
+    telegram.say("", photo=[{"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}])
+    telegram.deliver({})
+    assert await replies(telegram, 1) == [ONLY_TEXT]
+
+
+async def test_agent_away(bot: Telegram, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    await agent.stop()
+    for text in ("one", "two", "three"):
+        telegram.say(text)
+    await until(lambda: telegram.texts() == [WAITING])
+    await agent.start()
+    await until(lambda: not telegram.updates)
+    assert [text for text in telegram.texts() if text != WAITING] == ["1 one", "2 two", "3 three"]
+    assert stored(agent) == [["one", "two", "three"]]
+    assert bot.state == "ok"
+
+
+@pytest.mark.usefixtures("bot")
+async def test_database_away(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.refuse = (503, "The agent's database does not answer.", {"Retry-After": "2"})
+    telegram.say("hello")
+    await until(lambda: telegram.texts() == [WAITING])
+    agent.refuse = None
+    assert await replies(telegram, 2) == [WAITING, "1 hello"]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_reply_that_breaks_off_is_asked_for_again(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.break_after = 3
+    telegram.say("one two three four")
+    await until(lambda: not telegram.updates)
+    assert telegram.texts()[-1] == "1 one two three four"
+    assert stored(agent) == [["one two three four"]]
+    assert len(set(agent.keys) - {agent.keys[0]}) == 1
+
+
+@pytest.mark.usefixtures("bot")
+async def test_message_that_breaks_every_answer(telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def break_off(*_: object) -> None:
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeAgent, "work", break_off)
+        telegram.say("poison")
+        await until(lambda: not telegram.updates, 30)
+    assert BROKE_OFF in telegram.texts()[-1]
+    telegram.say("hello")
+    await until(lambda: "hello" in telegram.texts()[-1])
+
+
+@pytest.mark.usefixtures("bot")
+async def test_refusal_is_explained(telegram: FakeTelegram) -> None:
+    with capture_logs() as logs:
+        telegram.say("a \0 in it")
+        (text,) = await replies(telegram, 1)
+    assert "The request is not valid." in text
+    assert len([line for line in logs if line["log_level"] == "warning"]) == 1
+
+
+async def test_wrong_agent_token(bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    with capture_logs() as logs:
+        async with running(bot_settings):
+            agent.refuse = (401, "Send the agent's token.", {})
+            telegram.say("hello")
+            await until(lambda: telegram.texts() == [WAITING])
+            agent.refuse = None
+            await until(lambda: not telegram.updates)
+    assert telegram.texts() == [WAITING, "1 hello"]
+    assert len([line for line in logs if "AGENT_TOKEN" in str(line)]) <= 1
+
+
+@pytest.mark.usefixtures("bot")
+@pytest.mark.parametrize("fault", [429, 502, 500, "hang", "drop"])
+@pytest.mark.parametrize("method", ["sendMessage", "editMessageText", "sendChatAction", "getUpdates"])
+async def test_telegram_fails(telegram: FakeTelegram, agent: FakeAgent, method: str, fault: int | str) -> None:
+    telegram.faults[method] = [fault]
+    agent.slow = 0.2
+    telegram.say("one two three")
+    await until(lambda: not telegram.updates)
+    assert telegram.texts()[-1] == "1 one two three"
+    assert stored(agent) == [["one two three"]]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_formatting_that_telegram_refuses(telegram: FakeTelegram) -> None:
+    telegram.refuse_entities = True
+    telegram.say("**bold**")
+    assert await replies(telegram, 1) == ["1 bold"]
+    assert telegram.chats[ALICE_ID].popitem()[1]["entities"] == []
+
+
+@pytest.mark.usefixtures("bot")
+async def test_message_that_was_deleted_while_it_grew(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.slow = 0.3
+    telegram.say("one two three")
+    await until(lambda: bool(telegram.chats[ALICE_ID]))
+    telegram.chats[ALICE_ID].clear()
+    await until(lambda: not telegram.updates)
+    assert telegram.texts() == ["1 one two three"]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_person_who_blocked_the_bot(telegram: FakeTelegram) -> None:
+    telegram.faults["sendMessage"] = [403]
+    telegram.reason = "Forbidden: bot was blocked by the user"
+    with capture_logs() as logs:
+        telegram.say("hello")
+        await until(lambda: not telegram.updates)
+        telegram.say("hello", BOB)
+        await replies(telegram, 1, BOB_ID)
+    assert telegram.texts() == []
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["Telegram does not take the answer"]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_unexpected_error_is_told(telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("bot.render", fail)
+    with capture_logs() as logs:
+        telegram.say("hello")
+        (text,) = await replies(telegram, 1)
+    assert "something went wrong" in text
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["Could not answer"]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_redelivery_is_stored_once_and_answered_alike(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    number = telegram.say("hello")
+    update = telegram.updates[number]
+    await replies(telegram, 1)
+    telegram.updates[number] = update
+    telegram.arrival.set()
+    assert await replies(telegram, 2) == ["1 hello", "1 hello"]
+    assert stored(agent) == [["hello"]]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_redelivered_new_makes_no_second_conversation(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    number = telegram.command("/new")
+    update = telegram.updates[number]
+    telegram.say("hello")
+    await replies(telegram, 2)
+    telegram.updates[number] = update
+    telegram.arrival.set()
+    await replies(telegram, 3)
+    telegram.say("again")
+    await replies(telegram, 4)
+    assert stored(agent) == [["hello", "again"]]

@@ -1,0 +1,123 @@
+"""Order, confirmation, and what happens at the end of a process."""
+
+import asyncio
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from settings import Settings
+from telegram_api import CONFLICT, Telegram
+from tests.fake_agent import FakeAgent
+from tests.telegram.conftest import running
+from tests.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, FakeTelegram
+from tests.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.usefixtures("bot")
+async def test_chats_wait_for_themselves_only(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.hang = True
+    telegram.say("slow one")
+    await agent.working.wait()
+    agent.hang = False
+    telegram.say("after the slow one")
+    telegram.say("hello", BOB)
+    await until(lambda: telegram.texts(BOB_ID) == ["2 hello"])
+    assert "after" not in str(telegram.texts())
+    assert len(telegram.updates) == 3, "nothing is confirmed before the first is answered"
+
+
+@pytest.mark.usefixtures("bot")
+async def test_order_of_a_chat(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    for number in range(30):
+        telegram.say(f"message {number}")
+    await until(lambda: not telegram.updates)
+    assert telegram.texts() == [f"{number + 1} message {number}" for number in range(30)]
+    assert len(agent.threads) == 1
+
+
+async def test_end_finishes_the_reply_in_hand_and_leaves_the_rest(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    agent.slow = 0.5
+    async with running(bot_settings):
+        first = telegram.say("in hand")
+        second = telegram.say("in line")
+        await agent.working.wait()
+    assert telegram.texts() == ["1 in hand"]
+    assert list(telegram.updates) == [second] == [first + 1]
+    async with running(bot_settings):
+        await until(lambda: not telegram.updates)
+    assert telegram.texts() == ["1 in hand", "2 in line"]
+
+
+async def test_end_does_not_wait_for_an_agent_that_is_away(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    async with running(bot_settings):
+        await agent.stop()
+        telegram.say("hello")
+        await until(lambda: bool(telegram.texts()))
+        start = time.monotonic()
+    assert time.monotonic() - start < 5
+    await agent.start()
+    assert len(telegram.updates) == 1
+    async with running(bot_settings):
+        await until(lambda: not telegram.updates)
+    assert telegram.texts()[-1] == "1 hello"
+
+
+async def test_answer_that_takes_too_long_is_left_to_the_next_start(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("updates.DRAIN", 0.2)
+    agent.hang = True
+    async with running(bot_settings):
+        telegram.say("hello")
+        await agent.working.wait()
+    assert len(telegram.updates) == 1
+    assert agent.cancelled.is_set()
+
+
+async def test_conflict_is_explained_once(bot_settings: Settings, telegram: FakeTelegram) -> None:
+    telegram.faults["getUpdates"] = [409, 409, 409]
+    with capture_logs() as logs:
+        async with running(bot_settings) as bot:
+            await until(lambda: bot.state == CONFLICT)
+            telegram.say("hello")
+            await until(lambda: not telegram.updates)
+            assert bot.state == "ok"
+    events = [line["event"] for line in logs if line["event"] != "Connected"]
+    assert len(events) == 3
+    assert "only one may" in events[1]
+    assert events[0] == events[2] == "Telegram answers"
+
+
+async def test_outage_of_telegram(bot: Telegram, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.slow = 0.3
+    await until(lambda: bot.state == "ok")
+    with capture_logs() as logs:
+        telegram.say("hello")
+        await agent.working.wait()
+        await telegram.stop()
+        await until(lambda: bot.state == "away")
+        await asyncio.sleep(1)
+        await telegram.start()
+        await until(lambda: not telegram.updates)
+    assert telegram.texts()[-1] == "1 hello"
+    assert [line["event"] for line in logs if "Telegram" in line["event"]] == [
+        "Telegram does not answer; trying again",
+        "Telegram answers",
+    ]
+
+
+async def test_numbers_that_begin_anew(bot: Telegram, telegram: FakeTelegram) -> None:
+    """Telegram says that after a quiet week the numbers of updates may go on anywhere."""
+    telegram.say("hello")
+    await until(lambda: not telegram.updates)
+    telegram.last_update = 5
+    telegram.say("hello again")
+    await until(lambda: telegram.texts(ALICE_ID) == ["1 hello", "2 hello again"])
+    assert bot.state == "ok"
