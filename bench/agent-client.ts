@@ -1,0 +1,51 @@
+import type { Stack } from '../test/support/docker.ts';
+
+const PATIENCE = 30_000; // milliseconds for one call
+
+/** A caller of the agent itself, as an interface is one. */
+export class AgentClient {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+
+  constructor(stack: Stack) {
+    this.#base = `http://127.0.0.1:${stack.setting('AGENT_PORT')}`;
+    this.#headers = {
+      Authorization: `Bearer ${stack.setting('AGENT_TOKEN')}`,
+      'X-Thread-Owner': 'bench',
+      'Content-Type': 'application/json',
+    };
+  }
+
+  async #call<Body>(method: string, path: string, body?: object): Promise<Body> {
+    const response = await fetch(this.#base + path, {
+      method,
+      headers: this.#headers,
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as Body;
+  }
+
+  async newThread(): Promise<string> {
+    return (await this.#call<{ thread_id: string }>('POST', '/threads', {})).thread_id;
+  }
+
+  async say(thread: string, message: string): Promise<void> {
+    await this.#call('POST', '/invoke', { message, thread_id: thread });
+  }
+
+  /** How many messages the thread has, counted page by page. */
+  async count(thread: string): Promise<number> {
+    let count = 0;
+    for (let before = ''; ; ) {
+      const page: { data: { id: number }[]; has_more: boolean } = await this.#call(
+        'GET',
+        `/threads/${thread}/messages?limit=200${before}`,
+      );
+      count += page.data.length;
+      if (!page.has_more) return count;
+      before = `&before=${page.data[0]?.id}`;
+    }
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * What a turn costs in a short thread and in a long one, for every database and every logic:
+ *
+ *     npm run bench:turns                        all pairs, a few minutes each
+ *     npm run bench:turns -- postgres-business   only these
+ *
+ * Each pair is generated and runs in Docker as it would on a server, and is called on 127.0.0.1, one message at a time.
+ * The sizes take turns, so that whatever else the machine does meets all of them. Prints a table in Markdown.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import path from 'node:path';
+import { type LogicId, logics } from '../generators/agent/logics/index.ts';
+import { databases } from '../generators/db/databases/index.ts';
+import { Stack } from '../test/support/docker.ts';
+import { execute } from '../test/support/execute.ts';
+import { AgentClient } from './agent-client.ts';
+
+const ROOT = path.join(import.meta.dirname, '..');
+
+const ROUNDS = 11;
+const TURNS = 20; // in a round, for each size
+const SIZES = [
+  { stored: 10, turnsPerThread: 1 }, // a thread is left before it has grown much
+  { stored: 100, turnsPerThread: 5 },
+  { stored: 1000, turnsPerThread: 22 },
+] as const;
+const CALLERS = 4; // that fill the threads
+const MOST_MINUTES = 15; // for one pair
+const GOAL = 1.2; // for a long thread, as a multiple of a short one
+
+/** What is said in turn. */
+const MESSAGES: Record<LogicId, readonly string[]> = {
+  langgraph: ['Good morning! Please tell me what you know about this.'],
+  business: ['add 2 milk and bread', 'add 3 apples', 'show', 'remove bread and 1 milk'],
+};
+
+/** Milliseconds that a turn took. */
+interface Cost {
+  readonly cpu: number;
+  readonly wall: number;
+}
+
+/** For each size, in their order. */
+type Costs = readonly Cost[];
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
+}
+
+/** Generates a project of the pair. */
+function generate(folder: string, database: string, logic: string): Stack {
+  const name = `bench-${database}-${logic}`;
+  const generator = path.join(ROOT, 'dist/bin/generator-three-tier.js');
+  const choice = ['--database', database, '--logic', logic];
+  execFileSync(process.execPath, [generator, name, '--yes', ...choice], { cwd: folder, stdio: 'ignore' });
+  const stack = new Stack(path.join(folder, 'agents', name));
+  stack.configure('LOG_LEVEL=warning');
+  return stack;
+}
+
+/** Makes `count` threads of `stored` messages each. */
+async function fill(
+  client: AgentClient,
+  messages: readonly string[],
+  stored: number,
+  count: number,
+  over: AbortSignal,
+) {
+  const threads: string[] = [];
+  const caller = async () => {
+    while (threads.length < count) {
+      const thread = await client.newThread();
+      threads.push(thread);
+      for (let turn = 0; turn < stored / 2; turn++) {
+        over.throwIfAborted();
+        await client.say(thread, messages[turn % messages.length] as string);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  const found = await client.count(threads[0] as string);
+  if (found !== stored) throw new Error(`a thread has ${found} messages and not ${stored}`);
+  return threads;
+}
+
+/** What a turn costs at each size: medians over the rounds. */
+async function measure(stack: Stack, logic: LogicId): Promise<Costs> {
+  const over = AbortSignal.timeout(MOST_MINUTES * 60_000);
+  const client = new AgentClient(stack);
+  const container = await stack.container('agent');
+  const messages = MESSAGES[logic];
+  const threads = [];
+  for (const { stored, turnsPerThread } of SIZES) {
+    threads.push(await fill(client, messages, stored, (ROUNDS * TURNS) / turnsPerThread, over));
+  }
+  const rounds: Cost[][] = SIZES.map(() => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let n = 0; n < SIZES.length; n++) {
+      over.throwIfAborted();
+      const size = (round + n) % SIZES.length;
+      const { turnsPerThread } = SIZES[size] as (typeof SIZES)[number];
+      const cpu = await cpuSeconds(container);
+      const walls: number[] = [];
+      for (let turn = 0; turn < TURNS; turn++) {
+        const thread = threads[size]?.[Math.floor((round * TURNS + turn) / turnsPerThread)] as string;
+        const start = performance.now();
+        await client.say(thread, messages[turn % messages.length] as string);
+        walls.push(performance.now() - start);
+      }
+      rounds[size]?.push({ cpu: (((await cpuSeconds(container)) - cpu) * 1000) / TURNS, wall: median(walls) });
+    }
+  }
+  return rounds.map((costs) => ({
+    cpu: median(costs.map(({ cpu }) => cpu)),
+    wall: median(costs.map(({ wall }) => wall)),
+  }));
+}
+
+/** Prints the processor time of the agent, exactly: Linux has a clock for every process. */
+const CPU_CLOCK = `
+import pathlib, time
+agent = b"python\\0main.py\\0"
+pid = next(int(p.parent.name) for p in pathlib.Path("/proc").glob("[0-9]*/cmdline") if p.read_bytes() == agent)
+print(time.clock_gettime(~pid << 3 | 2))
+`;
+
+async function cpuSeconds(container: string): Promise<number> {
+  const { status, stdout, output } = await execute(ROOT, 'docker', ['exec', container, 'python', '-c', CPU_CLOCK]);
+  if (status !== 0) throw new Error(output);
+  return Number(stdout);
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function ratio(costs: Costs, kind: keyof Cost): number {
+  return (costs.at(-1) as Cost)[kind] / (costs[0] as Cost)[kind];
+}
+
+function table(measured: ReadonlyMap<string, Costs>): string {
+  const sizes = SIZES.map(({ stored }) => stored);
+  const span = `${sizes.at(-1)} / ${sizes[0]}`;
+  const heads = [
+    '',
+    `CPU ${span}`,
+    `wall ${span}`,
+    ...sizes.map((n) => `CPU at ${n}`),
+    ...sizes.map((n) => `wall at ${n}`),
+  ];
+  const lines = [...measured].map(([pair, costs]) => [
+    pair,
+    `**${ratio(costs, 'cpu').toFixed(2)}**`,
+    ratio(costs, 'wall').toFixed(2),
+    ...costs.map(({ cpu }) => `${cpu.toFixed(2)} ms`),
+    ...costs.map(({ wall }) => `${wall.toFixed(2)} ms`),
+  ]);
+  return [heads, heads.map((_, n) => (n ? '---:' : '---')), ...lines].map(row).join('\n');
+}
+
+/** Where and with what it was measured. */
+async function circumstances(stack: Stack, service: string): Promise<string> {
+  const { stdout } = await stack.inside('agent', ['python', '-V']);
+  return `${stdout.trim()}, ${await stack.inspect(service, '{{.Config.Image}}')}`;
+}
+
+const wanted = process.argv.slice(2);
+const folder = mkdtempSync(path.join(tmpdir(), 'bench-turns-'));
+const measured = new Map<string, Costs>();
+const versions = new Set<string>();
+execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+try {
+  for (const [id, database] of Object.entries(databases)) {
+    for (const [logicId, logic] of Object.entries(logics)) {
+      if (wanted.length && !wanted.includes(`${id}-${logicId}`)) continue;
+      console.error(`${id}-${logicId} ...`);
+      const stack = generate(folder, id, logicId);
+      try {
+        await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
+        versions.add(await circumstances(stack, database.service));
+        measured.set(`${database.label}, ${logic.label}`, await measure(stack, logicId as LogicId));
+      } finally {
+        await stack.remove();
+      }
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+if (measured.size === 0) throw new Error(`There is no pair called ${wanted.join(' or ')}.`);
+const engine = execFileSync('docker', ['version', '--format', '{{.Server.Version}}'], { encoding: 'utf8' }).trim();
+const machine = `${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, Docker ${engine}`;
+console.log(`${new Date().toISOString().slice(0, 10)}; ${machine}; ${[...versions].join('; ')}\n\n${table(measured)}`);
+const tooMuch = [...measured].filter(([, costs]) => ratio(costs, 'cpu') > GOAL);
+for (const [pair, costs] of tooMuch) console.error(`${pair}: ${ratio(costs, 'cpu').toFixed(2)} is more than ${GOAL}`);
