@@ -29,13 +29,7 @@ def create_app(settings: Settings) -> ASGIApp:
             _keep_what_is_loaded()
             yield
 
-    app = FastAPI(
-        title=settings.agent_name,
-        root_path=settings.root_path,
-        lifespan=lifespan,
-        openapi_url=None,
-        redirect_slashes=False,
-    )
+    app = FastAPI(title=settings.agent_name, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.max_body = settings.max_body
     app.state.sessions = Sessions(settings)
     app.state.attempts = signin.Attempts()
@@ -45,7 +39,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app.include_router(threads.router)
     page.install(app)
     problems.install(app)
-    return _end_with_slash(Envelope(app), settings.root_path)
+    return _below(settings.root_path, Envelope(app))
 
 
 async def live() -> dict[str, str]:
@@ -60,14 +54,19 @@ async def health(agent: Agent) -> JSONResponse:
     return JSONResponse({"status": "ok", "agent": "ok" if agent.connected else "away"})
 
 
-def _end_with_slash(app: ASGIApp, prefix: str) -> ASGIApp:
-    """The page's addresses are relative, so it must stand at PREFIX/, not at PREFIX."""
+def _below(prefix: str, app: ASGIApp) -> ASGIApp:
+    """The application below a path, whether a proxy passes that on or takes it away.
+
+    PREFIX leads to PREFIX/, since the page's links are relative.
+    """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        at_prefix = prefix and scope["type"] == "http" and scope["path"] == prefix
-        await (RedirectResponse(f"{prefix}/") if at_prefix else app)(scope, receive, send)
+        path = scope.get("path", "")
+        if path.startswith(f"{prefix}/"):
+            scope["path"] = path.removeprefix(prefix)
+        await (RedirectResponse(f"{prefix}/") if path == prefix else app)(scope, receive, send)
 
-    return serve
+    return serve if prefix else app
 
 
 def _keep_what_is_loaded() -> None:

@@ -77,4 +77,4 @@ class Sessions:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    return hashlib.sha256(text.encode()).digest()
