@@ -1,12 +1,14 @@
 /**
  * Copies the libraries of the web page out of node_modules, with their licences. Their versions are pinned in
  * package.json; to update one: npm install --save-dev --save-exact NAME@VERSION && npm run vendor
+ * Another folder to write to may be given; a test compares what is written with what is there.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '..');
-const TARGET = path.join(ROOT, 'generators/interface/interfaces/web/templates/interface/static/vendor');
+const TEMPLATES = path.join(ROOT, 'generators/interface/interfaces/web/templates/interface/static/vendor');
+const TARGET = process.argv[2] ?? TEMPLATES;
 
 const LIBRARIES = [
   { package: 'marked', file: 'lib/marked.esm.js', as: 'marked', use: 'Markdown to HTML' },

@@ -47,8 +47,9 @@ class Presence(BaseModel):
 
 
 @router.get("/agent")
-async def presence(agent: Agent) -> Presence:
-    """Tell whether the agent is there."""
+async def presence(request: Request, agent: Agent) -> Presence:
+    """Tell whether the agent is there. Pages ask it every few seconds, so it is not logged."""
+    request.state.quiet = True
     return Presence(
         connected=agent.connected,
         complaint="" if agent.connected else agent.complaint,

@@ -57,7 +57,7 @@ function listen() {
   byId('signout').addEventListener('click', leave);
   presence.addEventListener('change', showPresence);
   chat.addEventListener('begun', () => {
-    history.replaceState(null, '', `#/${encodeURIComponent(chat.thread)}`);
+    history.replaceState(null, '', `#/${chat.thread}`);
     threads.select(chat.thread);
     threads.refresh();
   });
@@ -71,8 +71,7 @@ function listen() {
 
 /** Shows the conversation that the address names. */
 async function open() {
-  const [, id] = /^#\/(.+)$/.exec(location.hash) ?? [];
-  const thread = id && decodeURIComponent(id);
+  const [, thread] = /^#\/(.+)$/.exec(location.hash) ?? [];
   closeSidebar();
   threads.select(thread);
   const opened = chat.open(thread);
@@ -110,8 +109,13 @@ async function signedIn(signal) {
 }
 
 async function leave() {
-  await signOut();
-  location.replace(location.pathname);
+  try {
+    await signOut();
+    location.replace(location.pathname);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    chat.complain(error.message);
+  }
 }
 
 // Whether the agent is there

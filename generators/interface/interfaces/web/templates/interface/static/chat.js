@@ -7,6 +7,7 @@ import { Turn } from './turn.js';
 
 const LONGEST_MESSAGE = 32_000; // characters
 const NEAR_THE_END = 80; // pixels
+const TOUCH = matchMedia('(hover: none)'); // the keyboard covers half the page, and its Enter is for new lines
 
 export class Chat extends EventTarget {
   /** The id of the conversation that is shown; undefined for one that has not begun. */
@@ -37,6 +38,7 @@ export class Chat extends EventTarget {
     this.#input.addEventListener('input', () => this.#fitInput());
     this.#input.addEventListener('keydown', (event) => this.#handleKey(event));
     this.#scroller.addEventListener('scroll', () => this.#noticeScroll(), { passive: true });
+    new ResizeObserver(() => this.#follows && this.#scrollToEnd()).observe(this.#scroller);
     addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && !document.querySelector('dialog[open]')) this.#turn?.stop();
     });
@@ -50,7 +52,7 @@ export class Chat extends EventTarget {
     this.complain('');
     this.#take(this.#turns.get(thread));
     this.#showState();
-    this.#input.focus({ preventScroll: true });
+    if (!TOUCH.matches) this.#input.focus({ preventScroll: true });
     if (!thread) return;
     await this.#load();
     this.#scrollToEnd();
@@ -92,8 +94,12 @@ export class Chat extends EventTarget {
     const known = JSON.parse(sessionStorage.getItem(`turn ${this.thread}`));
     if (!known || last?.role !== 'user' || last.content !== known.message) return undefined;
     const turn = this.#begin({ ...known, thread: this.thread });
-    if (known.stopped) turn.showStopped();
-    else turn.run();
+    if (known.stopped) {
+      this.#remember(turn);
+      turn.showStopped();
+    } else {
+      turn.run();
+    }
     return turn;
   }
 
@@ -143,23 +149,17 @@ export class Chat extends EventTarget {
     const turn = this.#begin({ message, thread: this.thread });
     this.#take(turn);
     turn.run();
-    this.#showState();
     this.#scrollToEnd();
   }
 
   #begin(said) {
     const turn = new Turn(said, this.#world);
-    const remember = () => {
-      this.#turns.set(turn.thread, turn);
-      const { key, message } = turn;
-      sessionStorage.setItem(
-        `turn ${turn.thread}`,
-        JSON.stringify({ key, message, stopped: turn.state !== 'running' }),
-      );
-    };
-    if (turn.thread) remember();
+    turn.addEventListener('start', () => {
+      this.#remember(turn);
+      this.#showState();
+    });
     turn.addEventListener('thread', () => {
-      remember();
+      this.#remember(turn);
       if (turn !== this.#turn) return;
       this.thread = turn.thread;
       this.dispatchEvent(new Event('begun'));
@@ -171,13 +171,21 @@ export class Chat extends EventTarget {
       if (turn.state === 'done') {
         this.#turns.delete(turn.thread);
         sessionStorage.removeItem(`turn ${turn.thread}`);
-      } else if (turn.thread) {
-        remember();
+      } else {
+        this.#remember(turn);
       }
       this.#showState();
       this.dispatchEvent(new Event('answered'));
     });
     return turn;
+  }
+
+  /** Keeps what it takes to go on with a turn: here, and in the tab for when the page is loaded again. */
+  #remember(turn) {
+    const { key, message, state, thread } = turn;
+    if (!thread) return;
+    this.#turns.set(thread, turn);
+    sessionStorage.setItem(`turn ${thread}`, JSON.stringify({ key, message, stopped: state !== 'running' }));
   }
 
   /** Makes a turn the one that is shown last. */
@@ -201,7 +209,7 @@ export class Chat extends EventTarget {
   }
 
   #handleKey(event) {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || TOUCH.matches) return;
     event.preventDefault();
     this.#send(this.#input.value);
   }

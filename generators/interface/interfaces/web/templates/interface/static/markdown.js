@@ -14,6 +14,7 @@ const ALLOWED = {
   ],
   ALLOWED_ATTR: ['align', 'class', 'href', 'start'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ADD_URI_SAFE_ATTR: ['align', 'start'], // whose values are no addresses
   ALLOW_ARIA_ATTR: false,
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -24,13 +25,10 @@ const marked = new Marked({
   breaks: true,
   renderer: {
     html: ({ text }) => asText(text),
+    text: ({ text, escaped }) => (escaped ? asText(text) : false), // within HTML; false is Marked's own way
     image: ({ href, text }) => `<a href="${asText(href)}">${asText(text || href)}</a>`,
     checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
     code: ({ text, lang }) => `<pre><code>${highlight(text, lang)}</code></pre>`,
-    heading({ tokens, depth }) {
-      const level = Math.min(depth + 2, 6); // below the headings of the page
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>`;
-    },
   },
 });
 
@@ -38,7 +36,7 @@ const marked = new Marked({
 export class Markdown {
   #target;
   #blocks = [];
-  #definitions = 0;
+  #context;
 
   constructor(target) {
     this.#target = target;
@@ -46,24 +44,27 @@ export class Markdown {
 
   show(text) {
     const tokens = marked.lexer(text);
-    const definitions = Object.keys(tokens.links).length;
+    const depths = [...new Set(tokens.filter(({ type }) => type === 'heading').map(({ depth }) => depth))].sort();
+    // What comes later can change what stands before: a definition such as [1]: https://…, or a higher heading.
+    const context = [...Object.keys(tokens.links), ...depths].join('\n');
     let same = 0;
-    // A definition such as [1]: https://… may turn earlier text into a link.
-    if (definitions === this.#definitions) {
+    if (context === this.#context) {
       while (same < this.#blocks.length && this.#blocks[same].raw === tokens[same]?.raw) same++;
     }
-    this.#definitions = definitions;
+    this.#context = context;
     for (const block of this.#blocks.splice(same)) for (const node of block.nodes) node.remove();
     for (const token of tokens.slice(same)) {
-      const nodes = [...render(token).childNodes];
+      const nodes = [...render(token, depths).childNodes];
       this.#target.append(...nodes);
       this.#blocks.push({ raw: token.raw, nodes });
     }
   }
 }
 
-function render(token) {
-  const fragment = DOMPurify.sanitize(marked.parser([token]), ALLOWED);
+function render(token, depths) {
+  // Whatever a reply begins with, its highest headings come right below those of the page.
+  const leveled = token.type === 'heading' ? { ...token, depth: Math.min(3 + depths.indexOf(token.depth), 6) } : token;
+  const fragment = DOMPurify.sanitize(marked.parser([leveled]), ALLOWED);
   for (const link of fragment.querySelectorAll('a[href]')) {
     link.target = '_blank';
     link.rel = 'noopener noreferrer nofollow';

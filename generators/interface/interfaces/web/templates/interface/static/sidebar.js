@@ -26,7 +26,9 @@ export function setUpSidebar() {
   });
   for (const closer of ['close-sidebar', 'backdrop']) byId(closer).addEventListener('click', closeSidebar);
   sidebar.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') closeSidebar();
+    if (event.key !== 'Escape' || !document.body.classList.contains('sidebar-open')) return;
+    event.stopPropagation();
+    closeSidebar();
   });
   matchMedia('(min-width: 48rem)').addEventListener('change', closeSidebar);
 }

@@ -3,15 +3,13 @@
 import { getSession, Problem, signIn } from './api.js';
 import { byId } from './dom.js';
 
-const LINK = /^#token=(.+)$/;
-
 /** Resolves with what the server says of the session, after signing in with the link where the address holds one. */
 export async function beginSession() {
-  const [, token] = LINK.exec(location.hash) ?? [];
+  const token = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B')).get('token');
   if (!token) return getSession();
   history.replaceState(null, '', location.pathname); // so that it stays in no history and on no screenshot
   try {
-    await signIn({ token: decodeURIComponent(token) });
+    await signIn({ token });
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     byId('signin-problem').textContent = error.message;

@@ -52,7 +52,7 @@ export class Threads extends EventTarget {
 
   #item(thread) {
     const title = thread.title ?? UNNAMED;
-    const link = element('a', { href: `#/${encodeURIComponent(thread.thread_id)}`, title }, title);
+    const link = element('a', { href: `#/${thread.thread_id}`, title }, title);
     const rename = iconButton('rename', `Rename ${title}`, () => this.#rename(thread, item));
     const remove = iconButton('delete', `Delete ${title}`, () => this.#delete(thread));
     const item = element('li', { 'data-id': thread.thread_id }, link, rename, remove);
@@ -69,8 +69,10 @@ export class Threads extends EventTarget {
   #rename(thread, item) {
     const input = element('input', { 'aria-label': 'Title', maxlength: '200' });
     input.value = thread.title ?? '';
+    let isOpen = true;
     const close = async (title) => {
-      if (!input.isConnected) return;
+      if (!isOpen) return;
+      isOpen = false; // removing the input takes the focus from it, which closes it once more
       input.remove();
       if (title && title !== thread.title) await this.#change(() => renameThread(thread.thread_id, title));
       else this.#show();

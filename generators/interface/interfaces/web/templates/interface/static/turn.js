@@ -11,12 +11,12 @@ const LONGEST_TITLE = 60; // characters
  * A message on its way to the agent, and the reply on its way back.
  *
  * Each attempt carries the same key, so that the message is stored once and answered once however often it is sent.
- * Sends `thread` when its conversation has been made, `growth` when there is more to see, and `end`.
+ * Sends `start`, `thread` when its conversation has been made, `growth` when there is more to see, and `end`.
  */
 export class Turn extends EventTarget {
   element = element('div', { class: 'turn' });
-  /** `running`, `done`, `stopped` or `failed`. */
-  state = 'running';
+  /** `stopped` (or not started), `running`, `done` or `failed`. */
+  state = 'stopped';
   #world;
   #stopping;
   #outcome = [];
@@ -41,6 +41,7 @@ export class Turn extends EventTarget {
   async run() {
     this.state = 'running';
     this.#stopping = new AbortController();
+    this.dispatchEvent(new Event('start'));
     announce(`${this.#world.agentName} is answering`);
     try {
       await this.#insist(this.#stopping.signal);
@@ -54,7 +55,6 @@ export class Turn extends EventTarget {
 
   /** Shows the turn as one that was stopped earlier. */
   showStopped() {
-    this.state = 'stopped';
     this.#addNotice('Stopped.');
   }
 
