@@ -4,7 +4,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { databases } from '../../generators/db/databases/index.ts';
 import { combinations, generate, label } from '../support/combinations.ts';
-import { execute, Stack, until } from '../support/docker.ts';
+import { Stack, until } from '../support/docker.ts';
+import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { BotApi, LONGEST_TEXT, ME } from './bot_api/server.ts';
 

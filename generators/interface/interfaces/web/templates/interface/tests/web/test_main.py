@@ -24,7 +24,7 @@ GOOD = {
     "AGENT_URL": "http://127.0.0.1:9",
     "AGENT_TOKEN": TOKEN,
     "WEB_PASSWORD": PASSWORD,
-    "SESSION_SECRET": "0123456789abcdef",
+    "SESSION_SECRET": "s" * 16,
     "PATH": os.environ["PATH"],
 }
 
