@@ -5,6 +5,7 @@ Everything else depends on these types only, so a database or a kind of logic is
 `tests/test_memory.py` is the executable half of this page: it runs unchanged against every memory.
 """
 
+import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,10 @@ class Busy(Exception):
 
 class KeyReused(Exception):
     """The idempotency key came before, with another message or on another thread."""
+
+
+class NotStorable(Exception):
+    """A message is not one that a memory keeps. The text says why; it is for the log, never for callers."""
 
 
 class LogicFailed(Exception):
@@ -116,6 +121,7 @@ class Memory(Protocol):
             NotFound: the owner has no such thread, and `create` is false.
             Busy: the thread did not become free in time.
             KeyReused: the key came before with another question or thread; no thread is left behind.
+            NotStorable: the question cannot be kept (see `check`); no thread is left behind.
         """
 
     async def renew(self, turn: Turn, lease: float) -> bool:
@@ -129,6 +135,7 @@ class Memory(Protocol):
         Raises:
             Busy: another run took the lease.
             NotFound: the thread was deleted.
+            NotStorable: a message cannot be kept (see `check`); the lease still holds.
         """
 
     async def release(self, turn: Turn) -> None:
@@ -155,6 +162,27 @@ class Memory(Protocol):
 
     async def forget(self, days: int, batch: int) -> int:
         """Delete up to `batch` threads without a message for `days` days, and return how many. Spares those in use."""
+
+
+def check(message: Message, limit: int) -> None:
+    """Refuse what not every database would give back as it was. Each memory calls this before it writes.
+
+    Args:
+        message: what is to be stored.
+        limit: how many bytes its content may have, and its data as JSON.
+
+    Raises:
+        NotStorable: it has more, or its content holds NUL or a lone surrogate.
+    """
+    try:
+        content = message.content.encode()
+    except UnicodeEncodeError:
+        raise NotStorable("a message holds a lone surrogate") from None
+    if b"\0" in content:
+        raise NotStorable("a message holds NUL")
+    size = max(len(content), len(json.dumps(message.data)))
+    if size > limit:
+        raise NotStorable(f"a message has {size} bytes, more than the {limit} of MAX_CONTENT")
 
 
 class Token(TypedDict):

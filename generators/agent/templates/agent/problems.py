@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from contract import Busy, KeyReused, LogicFailed, NotFound, Unavailable
+from contract import Busy, KeyReused, LogicFailed, NotFound, NotStorable, Unavailable
 
 log = structlog.get_logger("problems")
 
@@ -19,6 +19,7 @@ KNOWN = {
     Busy: (409, "Another message of this thread is still being answered."),
     KeyReused: (422, "This Idempotency-Key was used with another message or thread."),
     LogicFailed: (502, "Something that the agent needs did not answer."),
+    NotStorable: (502, "The agent's answer is too large to be kept."),
     Unavailable: (503, "The agent's database does not answer."),
 }
 HEADERS = {
@@ -37,7 +38,7 @@ def problem(status: int, detail: str, **more: object) -> JSONResponse:
 
 def explain(error: Exception) -> tuple[int, str]:
     """The status and the sentence that a caller gets for an error. The reason of a failure goes to the log."""
-    if isinstance(error, LogicFailed | Unavailable):
+    if isinstance(error, LogicFailed | NotStorable | Unavailable):
         log.warning("request failed", reason=str(error))
     return KNOWN.get(type(error), (500, "The agent could not answer."))
 

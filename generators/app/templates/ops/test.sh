@@ -40,8 +40,8 @@ done
 say '── the tests of the memory, on a database'
 ENV_FILE=${env_file} "${root}/ops/env.sh" >/dev/null
 start_database
-"${compose[@]}" run --rm --no-deps --no-TTY "${name}-agent" sh -s <<'SH'
+"${compose[@]}" run --rm --no-deps --no-TTY "${name}-agent" sh -s -- "test_${database##*-}.py" <<'SH'
 export TEST_DATABASE_URL="${DATABASE_URL}" TEST_DATABASE_PASSWORD="${DATABASE_PASSWORD}"
-exec python -m pytest -p no:cacheprovider tests/test_memory.py
+exec python -m pytest -p no:cacheprovider tests/test_memory.py "tests/$1"
 SH
 say 'All tests passed.'

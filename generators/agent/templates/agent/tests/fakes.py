@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from contract import Busy, Event, KeyReused, Message, NotFound, Thread, Turn, Unavailable
+from contract import Busy, Event, KeyReused, Message, NotFound, Thread, Turn, Unavailable, check
 
 
 @dataclass
@@ -25,8 +25,9 @@ class Kept:
 class InMemory:
     """The memory contract, kept in this process."""
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, max_content: int = 1_000_000) -> None:
         self.window = window
+        self.max_content = max_content
         self.kept: dict[tuple[str, str], Kept] = {}
         self.ids = count(1)
         self.down: str | None = None  # the reason of an outage
@@ -53,6 +54,7 @@ class InMemory:
         lease: float,
         wait: float,
     ) -> Turn:
+        check(Message("user", question), self.max_content)
         deadline = time.monotonic() + wait
         while not self._take(owner, thread_id, run, create=create, lease=lease):
             if time.monotonic() > deadline:
@@ -115,6 +117,8 @@ class InMemory:
         return True
 
     async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
+        for message in messages:
+            check(message, self.max_content)
         kept = self._find(turn.owner, turn.thread_id or "")
         _, said = self._turn(turn.owner, turn.key)
         if len(said) > 1:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from contract import LogicFailed
 from tests.fakes import EchoLogic, InMemory
@@ -164,6 +165,19 @@ class TestInvoke:
             assert "secret" not in response.text
         logic.error = None
         assert (await client.post("/invoke", json={"message": "hi", "thread_id": thread_id})).status_code == 200
+
+    async def test_a_reply_too_large_to_be_kept_is_502(self, client: httpx.AsyncClient, memory: InMemory) -> None:
+        thread_id = await new_thread(client)
+        memory.max_content = 30
+        body = {"message": "a word " * 4, "thread_id": thread_id}
+        with capture_logs() as logs:
+            is_problem(await client.post("/invoke", json=body), 502)
+        (reason,) = [line["reason"] for line in logs if line["event"] == "request failed"]
+        assert "MAX_CONTENT" in reason
+        assert "a word" not in str(logs)
+        assert await stored(client, thread_id) == [("user", body["message"])]
+        memory.max_content = 1000
+        assert (await client.post("/invoke", json=body)).status_code == 200
 
     async def test_an_outage_is_503_with_retry_after(self, client: httpx.AsyncClient, memory: InMemory) -> None:
         memory.down = "secret reason"

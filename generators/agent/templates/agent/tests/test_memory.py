@@ -16,7 +16,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, Turn, Unavailable
+from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Turn, Unavailable
 from memory import build_memory
 from settings import Settings
 from tests.database import age
@@ -26,6 +26,7 @@ from tests.proxy import Proxy
 pytestmark = pytest.mark.anyio
 
 WINDOW = 6
+LARGEST = 1_000_000  # bytes of a message
 CENTURIES = 100_000  # days; so old is no thread but those of these tests
 
 
@@ -61,14 +62,15 @@ def real(settings: Settings) -> Settings:
     if not (url := os.environ.get("TEST_DATABASE_URL")):
         pytest.skip("TEST_DATABASE_URL is not set")
     password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
-    return settings.model_copy(update={"database_url": url, "database_password": password, "history_window": WINDOW})
+    limits = {"history_window": WINDOW, "max_content": LARGEST}
+    return settings.model_copy(update={"database_url": url, "database_password": password, **limits})
 
 
 @pytest.fixture(params=["in-memory", "database"])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     owner = f"test:{uuid.uuid4()}"
     if request.param == "in-memory":
-        fake = InMemory(WINDOW)
+        fake = InMemory(WINDOW, LARGEST)
         yield Backend(fake, fake.age, owner)
         return
     settings: Settings = request.getfixturevalue("real")
@@ -350,14 +352,39 @@ class TestThreads:
             " \t\r\n ",
             "\u2028\u0085\ufeff\uffff",
             "é\u0301",
-            "x" * 100_000,
+            "x" * LARGEST,
+            "🙂" * (LARGEST // 4),
         ],
-        ids=["emoji", "right to left", "quotes", "blank", "separators", "combining", "long"],
+        ids=["emoji", "right to left", "quotes", "blank", "separators", "combining", "long", "long emoji"],
     )
     async def test_odd_content_comes_back_as_it_was(self, backend: Backend, thread_id: str, content: str) -> None:
         await backend.turn(thread_id, "k1", content, content)
         assert await backend.said(thread_id) == [("user", content), ("assistant", content)]
         assert [message.content for message in (await backend.begin(thread_id, "k2")).history] == [content, content]
+
+    @pytest.mark.parametrize(
+        "content",
+        ["x" * (LARGEST + 1), "🙂" * (LARGEST // 4 + 1), "a\0b", "a\ud800b", "\udc00"],
+        ids=["too long", "too long in bytes", "NUL", "lone surrogate", "lone low surrogate"],
+    )
+    async def test_content_that_cannot_be_kept_is_refused(self, backend: Backend, thread_id: str, content: str) -> None:
+        with pytest.raises(NotStorable):
+            await backend.begin("new", "k1", content, create=True)
+        with pytest.raises(NotStorable):
+            await backend.begin(thread_id, "k1", content)
+        assert [thread.id for thread in await backend.memory.threads(backend.owner, 5)] == [thread_id]
+        turn = await backend.begin(thread_id, "k1", wait=0)
+        for messages in ([Message("assistant", content)], [Message("tool", content), Message("assistant", "ho")]):
+            with pytest.raises(NotStorable):
+                await backend.memory.finish(turn, messages)
+        await backend.memory.finish(turn, [Message("assistant", "ho")])
+        assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "ho")]
+
+    async def test_data_is_bounded_too(self, backend: Backend, thread_id: str) -> None:
+        turn = await backend.begin(thread_id, "k1")
+        with pytest.raises(NotStorable, match="MAX_CONTENT"):
+            await backend.memory.finish(turn, [Message("assistant", "ho", {"text": "x" * LARGEST})])
+        await backend.memory.finish(turn, [Message("assistant", "ho", {"text": "x" * (LARGEST - 100)})])
 
 
 class TestRetention:
@@ -433,7 +460,7 @@ class TestOutage:
             calls, Unavailable
         )
         await proxy.open()
-        await memory.ping()
+        await memory.create(owner)
 
     @pytest.mark.parametrize("how", ["closed", "frozen"])
     async def test_a_short_outage_is_ridden_out(self, cut_off: Backend, proxy: Proxy, how: str) -> None:

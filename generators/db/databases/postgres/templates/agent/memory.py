@@ -16,7 +16,7 @@ from datetime import timedelta
 import anyio
 from asyncpg import Record
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable
+from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check
 from postgres import Postgres
 from settings import Settings
 
@@ -106,10 +106,17 @@ LAST = 2**63 - 1  # no message has a higher id
 class PostgresMemory:
     """Threads and messages in PostgreSQL."""
 
-    def __init__(self, database: Postgres, window: int) -> None:
-        """Keep threads in this database and hand out windows of `window` messages."""
+    def __init__(self, database: Postgres, window: int, max_content: int) -> None:
+        """Keep threads in this database.
+
+        Args:
+            database: where the tables are.
+            window: how many messages a window has.
+            max_content: bytes of a message.
+        """
         self.database = database
         self.window = window
+        self.max_content = max_content
 
     async def open(self) -> None:
         """Prepare to connect."""
@@ -138,6 +145,7 @@ class PostgresMemory:
         wait: float,
     ) -> Turn:
         """Take the lease, store the question, read the window."""
+        check(Message("user", question), self.max_content)
         try:
             await self._take(owner, thread_id, run, create=create, lease=timedelta(seconds=lease), wait=wait)
             return await self._ask(owner, thread_id, key, question, run)
@@ -182,6 +190,8 @@ class PostgresMemory:
 
     async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
         """Append the messages and give the lease back in one statement, if it still holds."""
+        for message in messages:
+            check(message, self.max_content)
         stored = await self.database.query(
             ANSWER,
             turn.owner,
@@ -248,7 +258,7 @@ class PostgresMemory:
 
 def build_memory(settings: Settings) -> Memory:
     """The memory that the settings describe."""
-    return PostgresMemory(Postgres(settings), settings.history_window)
+    return PostgresMemory(Postgres(settings), settings.history_window, settings.max_content)
 
 
 def _window(rows: list[Record], key: str) -> list[Message]:

@@ -25,7 +25,7 @@ HINTS: dict[type[BaseException], str] = {
     exceptions.OutOfMemoryError: "the database's memory is full: raise DB_MAXMEMORY, or set RETENTION_DAYS",
     exceptions.ReadOnlyError: "the database only copies another one: check DATABASE_URL",
     exceptions.BusyLoadingError: "the database is still loading its data",
-    socket.gaierror: "the database's host is not found: check that it runs, and DATABASE_URL",
+    socket.gaierror: "the database's host is not found: check that it runs (its log says why not), and DATABASE_URL",
 }
 # Errors that have no type of their own, by how they begin.
 CODES = {
@@ -33,7 +33,7 @@ CODES = {
     "BUSY": "the database is busy with a script",
     "ACL failure in script": "the user may not call what the scripts need: see init-users.sh, and run deploy.sh",
     "max number of clients": "the database has no connection left: check DATABASE_POOL",
-    "Connection closed": "the database ended the connection: see its log; a full disk ends it, and so does a restart",
+    "Connection closed": "the database ended the connection: its log says why, such as a full disk",
 }
 DOWN = (
     OSError,
@@ -120,7 +120,7 @@ class Database:
             raise Unavailable(explain(error)) from error
 
     async def _insist(self, words: tuple[object, ...]) -> Any:
-        reason = "the database does not answer"
+        reason = "the database does not answer in time: check DATABASE_URL"
         try:
             async with asyncio.timeout(self.settings.database_patience):
                 async for attempt in AsyncRetrying(
@@ -152,7 +152,7 @@ def explain(error: BaseException) -> str:
         for code, hint in CODES.items():
             if str(cause).startswith(code):
                 return hint
-    return f"the database does not answer: check DATABASE_URL ({type(error).__name__})"
+    return "the database does not answer: check that it runs (its log says if the disk is full), and DATABASE_URL"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -32,7 +32,7 @@ from typing import Any
 import anyio
 
 import scripts
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable
+from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check
 from database import Database
 from scripts import Script
 from settings import Settings
@@ -47,10 +47,17 @@ type Entry = tuple[str, list[str]]  # of a stream: where it stands, and its fiel
 class RedisMemory:
     """Threads and messages in Redis."""
 
-    def __init__(self, database: Database, window: int) -> None:
-        """Keep threads in this database and hand out windows of `window` messages."""
+    def __init__(self, database: Database, window: int, max_content: int) -> None:
+        """Keep threads in this database.
+
+        Args:
+            database: where the keys are.
+            window: how many messages a window has.
+            max_content: bytes of a message.
+        """
         self.database = database
         self.window = window
+        self.max_content = max_content
 
     async def open(self) -> None:
         """Prepare to connect."""
@@ -78,6 +85,7 @@ class RedisMemory:
         wait: float,
     ) -> Turn:
         """Take the lease, store the question, read the window."""
+        check(Message("user", question), self.max_content)
         values = (owner, thread_id, key, question, run, _microseconds(lease), int(create), self.window + 1)
         try:
             earlier, answer = await self._insist(scripts.BEGIN, values, wait)
@@ -119,6 +127,8 @@ class RedisMemory:
 
     async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
         """Append the messages and give the lease back in one script, if it still holds."""
+        for message in messages:
+            check(message, self.max_content)
         rows = [(message.role, message.content, _json(message.data), _json(message.usage)) for message in messages]
         values = [value for row in rows for value in row]
         (earlier,) = await self._run(scripts.FINISH, turn.owner, turn.thread_id, turn.key, turn.run, *values)
@@ -183,7 +193,7 @@ class RedisMemory:
 
 def build_memory(settings: Settings) -> Memory:
     """The memory that the settings describe."""
-    return RedisMemory(Database(settings), settings.history_window)
+    return RedisMemory(Database(settings), settings.history_window, settings.max_content)
 
 
 def _fields(entry: Entry) -> dict[str, Any]:

@@ -95,7 +95,7 @@ return cjson.encode(sent)
 
 async def traces(database: Database, owner: str, turns: int) -> dict[str, list[list[Any]]]:
     """What each script sends for an owner whose thread has so many turns."""
-    kept = RedisMemory(database, PAGE)
+    kept = RedisMemory(database, PAGE, 1_000_000)
     for n in range(PAGE + 2):
         await database.run(scripts.CREATE, owner, f"earlier {n}")
     for n in range(turns):
@@ -135,7 +135,7 @@ async def test_what_a_deleted_thread_leaves_is_cleared(
     database: Database, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "CLEAR_BATCH", 4)
-    kept = RedisMemory(database, PAGE)
+    kept = RedisMemory(database, PAGE, 1_000_000)
     for n in range(7):
         turn = await kept.begin(owner, "thread", f"key{n}", "hi", "run", create=True, lease=10, wait=0)
         await kept.finish(turn, [Message("assistant", "ho")])
@@ -154,7 +154,7 @@ async def test_what_a_deleted_thread_leaves_is_cleared(
 async def test_a_key_taken_again_survives_the_clearing(
     database: Database, owner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = RedisMemory(database, PAGE)
+    kept = RedisMemory(database, PAGE, 1_000_000)
     await kept.begin(owner, "thread", "key", "hi", "run", create=True, lease=10, wait=0)
     with monkeypatch.context() as patch:
         patch.setattr(kept, "_clear", lambda: database.write("alive", "yes"))  # the agent ends before it has cleared
