@@ -3,6 +3,7 @@ import type { CommandOptions } from '../shared/command.ts';
 import type { Project } from '../shared/project.ts';
 import { Tier } from '../shared/tier.ts';
 import { type InterfaceId, interfaces } from './interfaces/index.ts';
+import type { Interface } from './interfaces/interface.ts';
 import { interfaceQuestions } from './questions.ts';
 
 /** Tier 3, the interface: `yo three-tier:interface`. */
@@ -12,9 +13,11 @@ export default class InterfaceGenerator extends Tier {
   }
 
   protected override overlays({ answers }: Project): string[] {
+    const { folder, parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
     return [
       path.join(import.meta.dirname, 'templates'),
-      path.join(interfaces[answers.interface as InterfaceId].folder, 'templates'),
+      ...parts.map((part) => path.join(import.meta.dirname, 'parts', part, 'templates')),
+      path.join(folder, 'templates'),
       path.join(import.meta.dirname, 'locks', answers.interface),
     ];
   }

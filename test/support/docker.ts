@@ -38,7 +38,12 @@ export class Stack {
   }
 
   deploy(): Promise<Finished> {
-    return execute(this.folder, './deploy.sh', []);
+    return this.run('./deploy.sh');
+  }
+
+  /** Runs one of the project's scripts. */
+  run(script: string): Promise<Finished> {
+    return execute(this.folder, script, []);
   }
 
   /** Runs Compose in the project; fails where it does. */

@@ -18,6 +18,10 @@ export interface Interface {
   readonly label: string;
   /** The absolute path of its folder. */
   readonly folder: string;
+  /** Folders in `parts/` that it is made of too: what several interfaces share, but not all. */
+  readonly parts?: readonly string[];
+  /** Folders of its program that its image needs beside the modules. */
+  readonly assets?: readonly string[];
   /** Secrets that ops/env.sh generates. */
   readonly secrets: readonly Secret[];
   /** What it needs from PyPI. */

@@ -80,17 +80,18 @@ class AgentClient:
     Attributes:
         info: What the agent last said about itself; None until it has answered once.
         connected: Whether the agent answered when it was last asked.
+        complaint: What was wrong when it did not, in a sentence that a person may read.
     """
 
     def __init__(self, settings: InterfaceSettings) -> None:
         self.info: Info | None = None
         self.connected = False
+        self.complaint = ""
         self._url = str(settings.agent_url).rstrip("/")
         self._token = settings.agent_token.get_secret_value()
         self._timeout = settings.agent_timeout
         self._patience = settings.agent_patience
         self._away_since: float | None = None
-        self._complaint = ""
 
     async def __aenter__(self) -> Self:
         """Start to watch the agent."""
@@ -256,7 +257,7 @@ class AgentClient:
 
     def _found(self) -> None:
         if self.info and not self.connected:
-            self.connected, self._away_since, self._complaint = True, None, ""
+            self.connected, self._away_since, self.complaint = True, None, ""
             log.info("Connected", agent=self.info.name, engine=self.info.engine)
 
     def _lost(self, away: Away) -> None:
@@ -265,8 +266,8 @@ class AgentClient:
             self._complain(away)
 
     def _complain(self, refused: Refused) -> None:
-        if refused.detail != self._complaint:
-            self._complaint = refused.detail
+        if refused.detail != self.complaint:
+            self.complaint = refused.detail
             log.warning("Not connected", status=refused.status, reason=refused.detail)
 
 

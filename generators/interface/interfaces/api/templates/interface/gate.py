@@ -42,9 +42,9 @@ class Gate:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         name = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
         if name is None:
-            request.state.flood = True
+            request.state.quiet = True
             await self._count(STRANGERS, "strangers", "Too many requests without a valid API key.")
-            request.state.flood = False
+            request.state.quiet = False
             raise HTTPException(401, "Send an API key as Authorization: Bearer KEY.", {"WWW-Authenticate": "Bearer"})
         request.state.caller = name
         if self._rate:

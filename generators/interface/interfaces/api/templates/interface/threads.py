@@ -1,16 +1,14 @@
 """The interface's own calls: threads that the agent remembers, and the messages in them."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_types import Created, Event, Messages, Question, Reply, Threads
+from agent_types import Created, Messages, Question, Reply, Threads
 from gate import Agent, GatedRoute, Owner, bearer
 from problems import REFUSED
-from streams import DONE, HEARTBEAT, EventStream, begin, while_connected
+from streams import EventStream, begin, frames, while_connected
 
 KEY_HELP = "Names this message. Sent again with the same key it gets the same reply, and nothing is stored twice."
 STREAM_EXAMPLE = """event: metadata
@@ -115,14 +113,4 @@ async def send_message(
     question = Question(message=body.message, thread_id=thread_id, metadata=body.metadata)
     if not body.stream:
         return await while_connected(request, agent.invoke(owner, question, key))
-    return EventStream(_frames(await begin(request, agent.stream(owner, question, key))))
-
-
-async def _frames(events: AsyncGenerator[Event]) -> AsyncGenerator[str]:
-    async with aclosing(events):
-        async for event in events:
-            if event.type == "ping":
-                yield HEARTBEAT
-            else:
-                yield f"event: {event.type}\ndata: {event.model_dump_json(exclude_unset=True)}\n\n"
-    yield DONE
+    return EventStream(frames(await begin(request, agent.stream(owner, question, key))))

@@ -21,11 +21,15 @@ HEADERS = {
 }
 CALLER_GONE = 499  # the usual status in logs where the caller left before there was one
 
-log = structlog.get_logger("api")
+log = structlog.get_logger("envelope")
 
 
 class Envelope:
-    """Middleware around the whole application, its error pages included."""
+    """Middleware around the whole application, its error pages included.
+
+    The log line also says `caller` and `reason` where the application put them into `request.state`, and there is none
+    where it put `quiet`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -58,14 +62,15 @@ class Envelope:
 def _write(scope: MutableMapping[str, Any], status: int, request_id: str, seconds: float) -> None:
     state = scope.get("state", {})
     route = getattr(scope.get("route"), "path", None)  # with its placeholders: ids are not logged
-    if (route in QUIET and status == HTTPStatus.OK) or state.get("flood"):
+    if (route in QUIET and status == HTTPStatus.OK) or state.get("quiet"):
         return
+    said = {name: state[name] for name in ("caller", "reason") if name in state}
     log.info(
         "request",
         method=scope["method"],
         route=route,
         status=status,
         ms=round(seconds * 1000, 1),
-        caller=state.get("caller"),
+        **said,
         request_id=request_id,
     )

@@ -1,4 +1,4 @@
-"""The interface's process: reads the settings and serves the API until SIGTERM."""
+"""The interface's process: reads the settings and serves HTTP until SIGTERM."""
 
 import signal
 import sys

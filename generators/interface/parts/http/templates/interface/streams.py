@@ -80,3 +80,14 @@ async def _continue(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerat
                 yield event
         except Refused as refused:
             yield Event(type="error", status=refused.status, detail=refused.detail)
+
+
+async def frames(events: AsyncGenerator[Event]) -> AsyncGenerator[str]:
+    """The agent's own events as server-sent events, the last of them `[DONE]`."""
+    async with aclosing(events):
+        async for event in events:
+            if event.type == "ping":
+                yield HEARTBEAT
+            else:
+                yield f"event: {event.type}\ndata: {event.model_dump_json(exclude_unset=True)}\n\n"
+    yield DONE

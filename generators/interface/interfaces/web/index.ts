@@ -1,0 +1,14 @@
+import type { Interface } from '../interface.ts';
+
+export const web = {
+  label: 'web page',
+  folder: import.meta.dirname,
+  parts: ['http'],
+  assets: ['static'],
+  secrets: [
+    { variable: 'WEB_PASSWORD', prefix: '' },
+    { variable: 'SESSION_SECRET', prefix: '' },
+  ],
+  packages: ['fastapi', 'httptools', 'itsdangerous', 'limits', 'uvicorn'],
+  devPackages: ['httpx'],
+} as const satisfies Interface;

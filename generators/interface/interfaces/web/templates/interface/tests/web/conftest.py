@@ -1,0 +1,61 @@
+"""The web interface, running in front of the agent that is not one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from base_settings import InterfaceSettings
+from main import build_server
+from settings import Settings
+from tests.waiting import until
+
+PASSWORD = "correct horse battery"
+TOKEN = "a-token-for-the-link"
+
+
+@pytest.fixture
+def web_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A page with a password and a link."""
+    monkeypatch.setenv("WEB_PASSWORD", PASSWORD)
+    monkeypatch.setenv("WEB_LINK_TOKEN", TOKEN)
+    monkeypatch.setenv("SESSION_SECRET", "0123456789abcdef")
+    assert settings.agent_url
+    return Settings()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """Serve the page on a free port, and yield its address."""
+    server = build_server(settings.model_copy(update={"port": 0}))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+async def address(web_settings: Settings) -> AsyncIterator[str]:
+    """Where the page is."""
+    async with running(web_settings) as url:
+        yield url
+
+
+@pytest.fixture
+async def stranger(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who has not signed in."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+@pytest.fixture
+async def owner(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who has signed in."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        answer = await client.post("/session", json={"password": PASSWORD})
+        assert answer.status_code == 204
+        yield client

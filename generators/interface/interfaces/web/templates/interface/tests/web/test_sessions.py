@@ -1,0 +1,188 @@
+"""Signing in and out, what a session opens, and when it ends."""
+
+import time
+from http.cookies import SimpleCookie
+
+import httpx
+import pytest
+from itsdangerous import TimestampSigner
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from settings import Settings
+from tests.fake_agent import FakeAgent
+from tests.web.conftest import PASSWORD, TOKEN, running
+
+pytestmark = pytest.mark.anyio
+
+PRIVATE = [
+    ("GET", "/agent", None),
+    ("GET", "/threads", None),
+    ("POST", "/threads", {"title": "Tea"}),
+    ("PATCH", "/threads/t1", {"title": "Tea"}),
+    ("DELETE", "/threads/t1", None),
+    ("GET", "/threads/t1/messages", None),
+    ("POST", "/threads/t1/messages", {"message": "hi"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), PRIVATE)
+@pytest.mark.parametrize("kind", ["none", "forged", "expired", "of another secret"])
+async def test_nothing_without_a_session(
+    stranger: httpx.AsyncClient,
+    owner: httpx.AsyncClient,
+    agent: FakeAgent,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: dict[str, str] | None,
+    kind: str,
+) -> None:
+    """Every private call, with every session that does not count."""
+    ((name, value),) = owner.cookies.items()
+    said = "not valid any more"
+    if kind == "none":
+        said = "Sign in first."
+    elif kind == "forged":
+        stranger.cookies.set(name, value[:-1] + ("A" if value[-1] != "A" else "B"))
+    elif kind == "of another secret":
+        stranger.cookies.set(name, TimestampSigner("another-secret-of-the-tests").sign("web:owner").decode())
+    else:
+        said = "has ended"
+        stranger.cookies.set(name, value)
+        in_eight_days = int(time.time()) + 8 * 86400
+        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: in_eight_days)
+    with capture_logs() as logs:
+        answer = await stranger.request(method, path, json=body)
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in answer.json()["detail"]
+    assert agent.requests == []
+    assert [line["reason"] for line in logs] == [answer.json()["detail"]]
+
+
+@pytest.mark.parametrize("entry", [{"password": PASSWORD}, {"token": TOKEN}])
+async def test_sign_in(stranger: httpx.AsyncClient, entry: dict[str, str]) -> None:
+    assert (await stranger.get("/session")).json() == {"agent": "parrot", "signed_in": False}
+    answer = await stranger.post("/session", json=entry)
+    assert answer.status_code == 204
+    (cookie,) = SimpleCookie(answer.headers["set-cookie"]).values()
+    assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "strict", "604800")
+    assert cookie["path"] == ""  # the folder that the browser sees
+    assert cookie["secure"] == ""
+    assert (await stranger.get("/session")).json() == {"agent": "parrot", "signed_in": True}
+    assert (await stranger.get("/threads")).status_code == 200
+
+
+async def test_cookie_is_secure_over_https(stranger: httpx.AsyncClient) -> None:
+    headers = {"Origin": "https://example.com", "Host": "example.com"}
+    answer = await stranger.post("/session", json={"password": PASSWORD}, headers=headers)
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+async def test_sign_out(owner: httpx.AsyncClient) -> None:
+    assert (await owner.delete("/session")).status_code == 204
+    assert not owner.cookies
+    assert (await owner.get("/threads")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"password": "wrong"}, "password is wrong"),
+        ({"password": ""}, "password is wrong"),
+        ({}, "password is wrong"),
+        ({"token": "wrong"}, "link does not work"),
+    ],
+)
+async def test_wrong_entry(stranger: httpx.AsyncClient, entry: dict[str, str], words: str) -> None:
+    """Is told so, and leaves one line in the log that does not hold it."""
+    with capture_logs() as logs:
+        answer = await stranger.post("/session", json=entry)
+    assert answer.status_code == 401
+    assert words in answer.json()["detail"]
+    assert "set-cookie" not in answer.headers
+    (line,) = logs
+    assert (line["status"], line["route"]) == (401, "/session")
+    assert words in line["reason"]
+
+
+async def test_entry_that_is_no_text(stranger: httpx.AsyncClient) -> None:
+    for body in (
+        rb'{"password": "\ud800"}',
+        b'{"password": 1}',
+        b'{"token": ["x"]}',
+        b'{"password": "x", "name": "y"}',
+    ):
+        answer = await stranger.post("/session", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422
+
+
+async def test_blank_link_token_opens_nothing(web_settings: Settings) -> None:
+    without = web_settings.model_copy(update={"web_link_token": SecretStr("")})
+    async with running(without) as url, httpx.AsyncClient(base_url=url) as client:
+        for entry in ({"token": ""}, {"password": ""}, {"token": TOKEN}):
+            assert (await client.post("/session", json=entry)).status_code == 401
+
+
+async def test_attempts_are_limited(stranger: httpx.AsyncClient) -> None:
+    """Also with the right password, and they do not fill the log."""
+    with capture_logs() as logs:
+        answers = [await stranger.post("/session", json={"password": "wrong"}) for _ in range(20)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 15
+    assert "Try again in" in answers[-1].json()["detail"]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 120
+    assert len(logs) == 5
+    assert (await stranger.post("/session", json={"password": PASSWORD})).status_code == 429
+
+
+async def test_right_password_forgives_the_wrong_ones(stranger: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        for _ in range(4):
+            assert (await stranger.post("/session", json={"password": "wrong"})).status_code == 401
+        assert (await stranger.post("/session", json={"password": PASSWORD})).status_code == 204
+
+
+async def test_attempts_count_for_the_caller_that_a_trusted_proxy_names(
+    web_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for trusted, expected in (("127.0.0.1", 401), ("10.0.0.1", 429)):
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+        async with running(web_settings) as url, httpx.AsyncClient(base_url=url) as client:
+            answers = [
+                await client.post("/session", json={"password": "x"}, headers={"X-Forwarded-For": f"192.0.2.{number}"})
+                for number in range(6)
+            ]
+        assert answers[-1].status_code == expected
+
+
+async def test_many_addresses_together_are_limited_too(web_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    async with running(web_settings) as url, httpx.AsyncClient(base_url=url) as client:
+        answers = [
+            await client.post("/session", json={"password": "x"}, headers={"X-Forwarded-For": f"192.0.2.{number}"})
+            for number in range(51)
+        ]
+    assert [answer.status_code for answer in answers] == [401] * 50 + [429]
+
+
+@pytest.mark.parametrize("changed", ["web_password", "web_link_token", "session_secret"])
+async def test_change_of_a_secret_ends_all_sessions(
+    web_settings: Settings, owner: httpx.AsyncClient, changed: str
+) -> None:
+    other = web_settings.model_copy(update={changed: SecretStr("another-secret-of-the-tests")})
+    ((_, value),) = owner.cookies.items()
+    async with running(other) as url, httpx.AsyncClient(base_url=url) as client:
+        await client.post("/session", json={"password": other.web_password.get_secret_value()})
+        ((name, _),) = client.cookies.items()
+        assert (await client.get("/threads")).status_code == 200
+        client.cookies = httpx.Cookies({name: value})
+        assert (await client.get("/threads")).status_code == 401
+
+
+async def test_agents_on_one_host_have_cookies_of_their_own(web_settings: Settings, owner: httpx.AsyncClient) -> None:
+    """Cookies know no ports."""
+    other = web_settings.model_copy(update={"session_secret": SecretStr("another-secret-of-the-tests")})
+    async with running(other) as url, httpx.AsyncClient(base_url=url) as client:
+        await client.post("/session", json={"password": PASSWORD})
+        assert set(client.cookies).isdisjoint(owner.cookies)

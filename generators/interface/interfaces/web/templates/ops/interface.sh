@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# What the scripts need to know of the interface, a web page. They source this file.
+set -euo pipefail
+
+# shellcheck source=ops/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
+
+interface=${name}-interface
+
+# A whole conversation inside the interface's container, by somebody who signs in with WEB_PASSWORD.
+message_round_trip() {
+  inside interface python - <"${root}/ops/round_trip.py"
+}
+
+how_to_talk() {
+  local address
+  address=$("${compose[@]}" port "${interface}" 8080)
+  cat <<TEXT
+Talk to it in a browser: http://${address}/
+
+The password is WEB_PASSWORD in ${env_file}:
+
+  sed -n 's/^WEB_PASSWORD=//p' '${env_file}'
+TEXT
+}
