@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
 import { DESKTOP, launch, PHONE, Visitor } from '../support/browser.ts';
-import { combinations, generate, label } from '../support/combinations.ts';
+import { combinations, freePorts, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
@@ -71,7 +71,7 @@ describe('the web page in a browser', () => {
   before(async function () {
     browser = await launch(this);
     if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true });
-    stack = new Stack(await generate(temporaryFolder(), 'lumen', combination));
+    stack = new Stack(await generate(temporaryFolder(), 'lumen', combination, ...(await freePorts())));
     stack.configure(`WEB_LINK_TOKEN=${LINK_TOKEN}`, 'COMPOSE_PROJECT_NAME=stack-web-browser');
     const { status, output } = await stack.deploy();
     assert.equal(status, 0, output);
@@ -442,7 +442,7 @@ for (const choice of combinations.filter(({ interface: way }) => way === 'web'))
     const verify = async () => stack.run('./ops/verify.sh');
 
     before(async () => {
-      stack = new Stack(await generate(temporaryFolder(), `stack-${label(choice)}`, choice));
+      stack = new Stack(await generate(temporaryFolder(), `stack-${label(choice)}`, choice, ...(await freePorts())));
     });
     after(() => stack.remove());
 

@@ -42,7 +42,6 @@ class Presence(BaseModel):
 
     connected: bool
     complaint: str
-    model: str
     offline: bool
 
 
@@ -53,7 +52,6 @@ async def presence(request: Request, agent: Agent) -> Presence:
     return Presence(
         connected=agent.connected,
         complaint="" if agent.connected else agent.complaint,
-        model=agent.info.model if agent.info else "",
         offline=bool(agent.info and agent.info.offline),
     )
 

@@ -133,7 +133,7 @@ export class Turn extends EventTarget {
 /** A title for the conversation that a message begins. */
 function titleOf(message) {
   const line = message.split('\n').find((found) => found.trim()) ?? '';
-  const words = [...line.replace(/[#*`>_~]/g, '').trim()];
+  const words = [...line.replace(/^[\s#>-]+|[*`]/g, '').trim()];
   if (words.length === 0) return 'Conversation';
   if (words.length <= LONGEST_TITLE) return words.join('');
   return `${words

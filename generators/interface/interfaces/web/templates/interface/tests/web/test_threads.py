@@ -101,7 +101,6 @@ async def test_agent_away(owner: httpx.AsyncClient, agent: FakeAgent) -> None:
     assert away == {
         "connected": False,
         "complaint": "The agent does not answer at the moment.",
-        "model": "offline",
         "offline": True,
     }
     assert (await owner.get("/health")).json() == {"status": "ok", "agent": "away"}
