@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { databases } from '../../generators/db/databases/index.ts';
-import { combinations, generate, label } from '../support/combinations.ts';
+import { combinations, freePorts, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
@@ -74,7 +74,9 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       );
 
     before(async () => {
-      stack = new Stack(await generate(temporaryFolder(), `stack-${label(combination)}`, combination));
+      stack = new Stack(
+        await generate(temporaryFolder(), `stack-${label(combination)}`, combination, ...(await freePorts())),
+      );
       memory = new Memory(stack);
       const slowly = '      LLM_OFFLINE_DELAY: "0.02"\n';
       const file = path.join(stack.folder, 'docker-compose.yml');
@@ -291,7 +293,7 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       await sleep(5000);
       assert.equal((await lines(since)).filter((line) => /TELEGRAM_BOT_TOKEN/.test(line)).length, 1);
       assert.equal(await stack.inspect('interface', '{{.State.Status}} {{.RestartCount}}'), 'running 0');
-      const { status, output } = await execute(stack.folder, 'ops/verify.sh', []);
+      const { status, output } = await stack.run('ops/verify.sh');
       assert.equal(status, 1);
       assert.match(output, /Telegram refuses TELEGRAM_BOT_TOKEN/);
       api.token = TOKEN;

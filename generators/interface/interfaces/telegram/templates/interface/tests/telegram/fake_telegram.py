@@ -121,9 +121,9 @@ class FakeTelegram:
             return _error(int(fault), self.reason)
         if self.refuse_entities and form.get("entities"):
             return _error(400, "Bad Request: ENTITY_BOUNDS_INVALID")
-        return await self.carry_out(method, form)
+        return await self.perform(method, form)
 
-    async def carry_out(self, method: str, form: dict[str, Any]) -> web.Response:
+    async def perform(self, method: str, form: dict[str, Any]) -> web.Response:
         """What the Bot API does."""
         match method:
             case "getMe":
