@@ -183,7 +183,7 @@ class MongoMemory:
         return _message(stored) if stored else None
 
     async def _window(self, thread: Document, turn: Turn) -> list[Message]:
-        """The messages before the turn, from a user's on: models refuse tool results without the call before them."""
+        """The messages before the turn, from a user's on: a tool's result says nothing without the call before it."""
         if not self.window:
             return []  # to MongoDB a limit of 0 is none
         before = {"thread": thread["_id"], "id": {"$lt": turn.place}}
