@@ -5,12 +5,16 @@ import { covering, generateAll } from './support/combinations.ts';
 import { ROOT } from './support/generate.ts';
 import { checkEach } from './support/tools.ts';
 
+/** Seconds are no matter here: a busy machine takes its time. */
+const PATIENCE = 600_000; // milliseconds
+
 const projects = generateAll();
 
 for (const tier of ['agent', 'interface']) {
   describe(`the Python in ${tier}/`, () => {
     const satisfies = (what: string, tool: string, args: string[]) =>
       it(`satisfies ${what}`, async function () {
+        this.timeout(PATIENCE);
         for (const [folder, { status, output }] of await checkEach(this, tool, args, covering(projects, tier))) {
           assert.equal(status, 0, `${folder}\n${output}`);
         }
