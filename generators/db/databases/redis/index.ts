@@ -10,6 +10,6 @@ export const redis = {
     { variable: 'DB_PASSWORD', prefix: '' },
     { variable: 'DB_ADMIN_PASSWORD', prefix: '' },
   ],
-  packages: ['redis'],
+  packages: ['hiredis', 'redis'],
   devPackages: [],
 } as const satisfies Database;
