@@ -72,6 +72,7 @@ class Turn:
     history: list[Message]
     answer: Message | None = None  # there from the start when the turn was finished before
     metadata: dict[str, str] = field(default_factory=dict)  # what the caller says about the message; not stored
+    place: int = 0  # the memory's own note of where in the thread the turn stands
 
 
 class Memory(Protocol):
