@@ -14,6 +14,7 @@ const TRACES: Record<DatabaseId | LogicId | InterfaceId, RegExp> = {
   postgres: /postgres|asyncpg|psql|pg_/i,
   langgraph: /lang(graph|chain)|openai_api_key|llm_|\bllms?\b/i,
   business: /shopping|can_replay/i,
+  mongo: /mongo/i,
   redis: /redis|valkey|append(only|fsync)|xadd/i,
   api: /api_keys|rate_limit|completion_types/i,
   telegram: /telegram|botfather/i,

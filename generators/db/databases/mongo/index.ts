@@ -1,0 +1,15 @@
+import type { Database } from '../database.ts';
+
+export const mongo = {
+  label: 'MongoDB',
+  folder: import.meta.dirname,
+  service: 'mongo',
+  url: (name) => `mongodb://\${DB_USER}@${name}-mongo:27017/\${DB_NAME}`,
+  initFiles: ['init-collections.js'],
+  secrets: [
+    { variable: 'DB_PASSWORD', prefix: '' },
+    { variable: 'DB_ADMIN_PASSWORD', prefix: '' },
+  ],
+  packages: ['pymongo'],
+  devPackages: [],
+} as const satisfies Database;

@@ -1,0 +1,374 @@
+"""The agent's memory in MongoDB: threads and their messages, in two collections (see contract.Memory).
+
+threads    _id, owner, id, title, created_at, updated_at
+           run, run_until    the lease: the attempt at a turn that holds the thread, and until when
+           last              the highest number given to a message
+           answer            the messages of the newest answer
+           used_on           the day of the newest message, for the retention
+messages   _id               of a question {owner, turn}, so that a key counts once; of others an ObjectId
+           thread            the _id of its thread: a new thread never shows what an old one of the same name has left
+           turn, id          the idempotency key of the turn, and the number of the message within the thread
+           role, content, data, usage, created_at
+
+Nothing here needs a transaction. A turn is three writes; each is atomic by itself and may run twice:
+
+1. take: the lease and the number of the question, in the thread's document;
+2. ask: the answer of the turn before and the question become messages, each under an _id of its own;
+3. answer: the answer goes into the thread's document, in the same write that gives the lease back, and only if this
+   run still holds it. From then on it is safe; whoever reads the messages reads it there.
+
+A crash before 2 leaves a lease that runs out; before 3 a question, which the retry with the same key finds and answers;
+after 3 an answer, which the next turn or retry copies. The times of leases come from the agents' clocks. One that is
+wrong can take a thread too early, but then the former holder cannot write any more: every write names its run.
+
+A deleted thread goes to the owner NOBODY, in one write; then its messages are erased, and it itself. Where that breaks
+off, the retry or the next deletion goes on.
+"""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import anyio
+from bson import ObjectId
+from pymongo import DESCENDING, ReturnDocument, UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.results import UpdateResult
+
+from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable
+from mongo import Database, Document, Mongo
+from settings import Settings
+
+NOBODY = ""  # no caller has this name
+NEVER = datetime.fromtimestamp(0, UTC)
+FREE = {"run": None, "run_until": NEVER}
+INDEXES = {"threads": {"owner_1_id_1"}, "messages": {"thread_1_id_1", "thread_1_turn_1_id_1"}}
+LAST = 2**63 - 1  # no message has a higher id
+BATCH = 100  # threads that are erased at once
+
+
+class MongoMemory:
+    """Threads and messages in MongoDB."""
+
+    def __init__(self, database: Mongo, window: int) -> None:
+        """Keep threads in this database and hand out windows of `window` messages."""
+        self.database = database
+        self.window = window
+
+    async def open(self) -> None:
+        """Nothing to prepare: the connections are opened when they are needed."""
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.database.close()
+
+    async def ping(self) -> None:
+        """Read both collections and see that their indexes are there."""
+        for collection, indexes in INDEXES.items():
+            await self._check(collection, indexes)
+
+    async def _check(self, collection: str, indexes: set[str]) -> None:
+        found = await self.database.query(lambda db: db[collection].index_information(), patient=False)
+        if not indexes <= found.keys():
+            raise Unavailable("the collections are missing: check DB_NAME, or apply init-collections.js")
+        await self.database.query(lambda db: db[collection].find_one({"_id": NOBODY}), patient=False)
+
+    # Turns
+
+    async def begin(
+        self,
+        owner: str,
+        thread_id: str,
+        key: str,
+        question: str,
+        run: str,
+        *,
+        create: bool,
+        lease: float,
+        wait: float,
+    ) -> Turn:
+        """Take the lease, store the question, read the window."""
+        try:
+            thread = await self._take(owner, thread_id, run, create=create, lease=lease, wait=wait)
+            turn = Turn(owner, thread_id, key, run, question, [], place=thread["last"])
+            await self._ask(thread, turn)
+            turn.history = await self._window(thread, turn)
+        except Unavailable:
+            raise  # to ask again would take as long again; the lease runs out by itself
+        except BaseException:
+            await self._undo(owner, thread_id, run, create=create)
+            raise
+        return turn
+
+    async def _take(self, owner: str, thread_id: str, run: str, *, create: bool, lease: float, wait: float) -> Document:
+        deadline, pause = time.monotonic() + wait, 0.01
+        while not (thread := await self._try_to_take(owner, thread_id, run, create=create, lease=lease)):
+            if not create and not await self._thread(owner, thread_id):
+                raise NotFound
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Busy
+            await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+            pause = min(pause * 1.5, 0.25)
+        return thread
+
+    async def _try_to_take(
+        self, owner: str, thread_id: str, run: str, *, create: bool, lease: float
+    ) -> Document | None:
+        def take(db: Database) -> Awaitable[Document | None]:
+            now = datetime.now(UTC)
+            return db.threads.find_one_and_update(
+                {"owner": owner, "id": thread_id, "$or": [{"run_until": {"$lt": now}}, {"run": run}]},
+                {
+                    "$set": {"run": run, "run_until": now + timedelta(seconds=lease), **_used(now)},
+                    "$inc": {"last": 1},
+                    "$setOnInsert": {"_id": ObjectId(), "title": None, "created_at": now, "answer": []},
+                },
+                {"last": 1, "answer": 1},
+                upsert=create,
+                return_document=ReturnDocument.AFTER,
+            )
+
+        try:
+            return await self.database.query(take)
+        except DuplicateKeyError:  # another run holds the thread, or has just made it
+            return None
+
+    async def _ask(self, thread: Document, turn: Turn) -> None:
+        """Store the question, or find what became of it before."""
+        answer = [{**message, "thread": thread["_id"]} for message in thread["answer"]]
+        question = {
+            **_document(turn, Message("user", turn.question), turn.place),
+            "_id": {"owner": turn.owner, "turn": turn.key},
+            "thread": thread["_id"],
+        }
+        while not await self._insert(answer, question):
+            if asked := await self._asked(turn.owner, turn.key):
+                if asked["thread"] != thread["_id"] or asked["content"] != turn.question:
+                    raise KeyReused
+                turn.answer = await self._reply(thread["_id"], turn.key)
+                return
+
+    async def _insert(self, answer: list[Document], question: Document) -> bool:
+        """Append what is not there yet. False: the question was."""
+        try:
+            await self.database.query(lambda db: db.messages.insert_many([*answer, question], ordered=False))
+        except BulkWriteError as error:
+            return all(refused["op"]["_id"] != question["_id"] for refused in error.details["writeErrors"])
+        return True
+
+    async def _asked(self, owner: str, key: str) -> Document | None:
+        """The question of a turn. One that a deleted thread has left is erased."""
+        asked = await self.database.query(lambda db: db.messages.find_one({"_id": {"owner": owner, "turn": key}}))
+        if not asked:
+            return None
+        there = {"_id": asked["thread"], "owner": owner}
+        if not await self.database.query(lambda db: db.threads.find_one(there, {"_id": 1})):
+            await self.database.query(lambda db: db.messages.delete_many({"thread": asked["thread"]}))
+            return None
+        return asked
+
+    async def _reply(self, thread: ObjectId, key: str) -> Message | None:
+        """The reply of a turn."""
+        newest = await self.database.query(lambda db: db.threads.find_one({"_id": thread}, {"answer": 1}))
+        if newest and newest["answer"] and newest["answer"][-1]["turn"] == key:
+            return _message(newest["answer"][-1])
+        answers = {"thread": thread, "turn": key, "role": {"$ne": "user"}}
+        stored = await self.database.query(lambda db: db.messages.find_one(answers, sort=[("id", DESCENDING)]))
+        return _message(stored) if stored else None
+
+    async def _window(self, thread: Document, turn: Turn) -> list[Message]:
+        """The messages before the turn, from a user's on: models refuse tool results without the call before them."""
+        if not self.window:
+            return []  # to MongoDB a limit of 0 is none
+        before = {"thread": thread["_id"], "id": {"$lt": turn.place}}
+        newest = await self.database.query(
+            lambda db: db.messages.find(before).sort("id", DESCENDING).limit(self.window).to_list()
+        )
+        earlier = [message for message in reversed(newest) if message["turn"] != turn.key]
+        start = next((n for n, message in enumerate(earlier) if message["role"] == "user"), len(earlier))
+        return [_message(message) for message in earlier[start:]]
+
+    async def _undo(self, owner: str, thread_id: str, run: str, *, create: bool) -> None:
+        """Leave neither a lease nor an empty new thread behind."""
+        held = {"owner": owner, "id": thread_id, "run": run}
+        with anyio.CancelScope(shield=True), suppress(Unavailable):
+            thread = await self.database.query(lambda db: db.threads.find_one(held, {"_id": 1}), patient=False)
+            if not thread:
+                return
+            if create and not await self._is_used(thread["_id"]):
+                await self.database.query(lambda db: db.threads.delete_one(held), patient=False)
+            await self.database.query(lambda db: db.threads.update_one(held, {"$set": FREE}), patient=False)
+
+    async def _is_used(self, thread: ObjectId) -> bool:
+        return bool(
+            await self.database.query(lambda db: db.messages.find_one({"thread": thread}, {"_id": 1}), patient=False)
+        )
+
+    async def renew(self, turn: Turn, lease: float) -> bool:
+        """Hold the lease for `lease` more seconds."""
+
+        def extend(db: Database) -> Awaitable[UpdateResult]:
+            until = datetime.now(UTC) + timedelta(seconds=lease)
+            return db.threads.update_one(_held(turn), {"$set": {"run_until": until}})
+
+        return bool((await self.database.query(extend)).matched_count)
+
+    async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
+        """Write the answer and give the lease back in one write, if it still holds."""
+        answer = [
+            {"_id": ObjectId(), **_document(turn, message, turn.place + n)} for n, message in enumerate(messages, 1)
+        ]
+        change = {
+            "$set": {**FREE, **_used(datetime.now(UTC)), "answer": answer},
+            "$max": {"last": turn.place + len(messages)},
+        }
+        if (await self.database.query(lambda db: db.threads.update_one(_held(turn), change))).matched_count:
+            turn.answer = messages[-1]
+            return
+        if not (asked := await self._asked(turn.owner, turn.key)):
+            raise NotFound
+        turn.answer = await self._reply(asked["thread"], turn.key)
+        if turn.answer is None:  # else by another run, or by this one when the confirmation was lost on the way
+            raise Busy
+
+    async def release(self, turn: Turn) -> None:
+        """Give the lease back without an answer, in one attempt."""
+        await self.database.query(lambda db: db.threads.update_one(_held(turn), {"$set": FREE}), patient=False)
+
+    # Threads
+
+    async def create(self, owner: str, title: str | None = None) -> str:
+        """Make an empty thread."""
+        thread_id, now = str(uuid.uuid4()), datetime.now(UTC)
+        thread = {"_id": ObjectId(), "title": title, "created_at": now, **_used(now), **FREE, "last": 0, "answer": []}
+        await self.database.query(
+            lambda db: db.threads.update_one({"owner": owner, "id": thread_id}, {"$setOnInsert": thread}, upsert=True)
+        )
+        return thread_id
+
+    async def rename(self, owner: str, thread_id: str, title: str | None) -> None:
+        """Give a thread another title."""
+        change = {"$set": {"title": title, "updated_at": datetime.now(UTC)}}
+        renamed = await self.database.query(lambda db: db.threads.update_one({"owner": owner, "id": thread_id}, change))
+        if not renamed.matched_count:
+            raise NotFound
+
+    async def delete(self, owner: str, thread_id: str) -> None:
+        """Delete a thread and its messages."""
+        deleted = await self.database.query(
+            lambda db: db.threads.update_one({"owner": owner, "id": thread_id}, _deletion())
+        )
+        await self._erase_deleted()
+        if not deleted.matched_count:
+            raise NotFound
+
+    async def threads(self, owner: str, limit: int, before: str | None = None) -> list[Thread]:
+        """Threads, newest first."""
+        wanted: Document = {"owner": owner}
+        if before is not None:
+            if not (last := await self._thread(owner, before)):
+                return []
+            wanted["created_at"] = {"$lte": last["created_at"]}
+            wanted["$or"] = [{"created_at": {"$lt": last["created_at"]}}, {"_id": {"$lt": last["_id"]}}]
+        order = [("created_at", DESCENDING), ("_id", DESCENDING)]
+        found = await self.database.query(
+            lambda db: db.threads.find(wanted, {"answer": 0}).sort(order).limit(limit).to_list()
+        )
+        return [Thread(each["id"], each["title"], each["created_at"], each["updated_at"]) for each in found]
+
+    async def messages(self, owner: str, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
+        """Messages, newest first."""
+        if not (thread := await self._thread(owner, thread_id)):
+            raise NotFound
+        end = LAST if before is None else before
+        shown = {"thread": thread["_id"], "id": {"$lt": end}, "role": {"$ne": "tool"}, "content": {"$ne": ""}}
+        stored = await self.database.query(
+            lambda db: db.messages.find(shown).sort("id", DESCENDING).limit(limit).to_list()
+        )
+        found = {
+            message["id"]: message
+            for message in (*thread["answer"], *stored)
+            if message["id"] < end and message["role"] != "tool" and message["content"]
+        }
+        return [
+            Message(found[number]["role"], found[number]["content"], id=number, created_at=found[number]["created_at"])
+            for number in sorted(found, reverse=True)[:limit]
+        ]
+
+    async def _thread(self, owner: str, thread_id: str) -> Document | None:
+        return await self.database.query(lambda db: db.threads.find_one({"owner": owner, "id": thread_id}))
+
+    async def forget(self, days: int, batch: int) -> int:
+        """Delete threads without a message for `days` days."""
+        now = datetime.now(UTC)
+        old = {"used_on": {"$lt": _day(now) - timedelta(days=days)}, "run_until": {"$lt": now}}
+        found = await self.database.query(
+            lambda db: db.threads.find(old, {"_id": 1}).sort("used_on").limit(batch).to_list()
+        )
+        deletions = [UpdateOne({"_id": thread["_id"], **old}, _deletion()) for thread in found]
+        forgotten = 0
+        if deletions:
+            forgotten = (await self.database.query(lambda db: db.threads.bulk_write(deletions))).matched_count
+        await self._erase_deleted()
+        return forgotten
+
+    async def _erase_deleted(self) -> None:
+        """Erase the threads of NOBODY with their messages, a batch at a time."""
+        while found := await self.database.query(
+            lambda db: db.threads.find({"owner": NOBODY}, {"_id": 1}).limit(BATCH).to_list()
+        ):
+            await self._erase({"$in": [thread["_id"] for thread in found]})
+
+    async def _erase(self, threads: Document) -> None:
+        await self.database.query(lambda db: db.messages.delete_many({"thread": threads}))
+        await self.database.query(lambda db: db.threads.delete_many({"_id": threads}))
+
+
+def build_memory(settings: Settings) -> Memory:
+    """The memory that the settings describe."""
+    return MongoMemory(Mongo(settings), settings.history_window)
+
+
+def _held(turn: Turn) -> Document:
+    return {"owner": turn.owner, "id": turn.thread_id, "run": turn.run}
+
+
+def _used(now: datetime) -> Document:
+    return {"updated_at": now, "used_on": _day(now)}
+
+
+def _day(now: datetime) -> datetime:
+    """Its first moment; so the index on `used_on` changes once a day and not with every turn."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _deletion() -> Document:
+    return {"$set": {**FREE, "owner": NOBODY, "id": uuid.uuid4().hex}}
+
+
+def _document(turn: Turn, message: Message, number: int) -> Document:
+    return {
+        "id": number,
+        "turn": turn.key,
+        "role": message.role,
+        "content": message.content,
+        "data": _json(message.data),
+        "usage": _json(message.usage),
+        "created_at": datetime.now(UTC),
+    }
+
+
+def _message(document: Document) -> Message:
+    data, usage = document["data"], document["usage"]
+    return Message(document["role"], document["content"], data and json.loads(data), usage and json.loads(usage))
+
+
+def _json(value: Mapping[str, object] | None) -> str | None:
+    """As text: what a tool returns may hold names and characters that a document must not."""
+    return None if value is None else json.dumps(value)

@@ -1,0 +1,37 @@
+// The agent's collections, their indexes, and the user that the agent logs in as. Runs by itself on an empty volume;
+// deploy.sh applies it again each time: what is there stays as it is, and a new DB_PASSWORD takes effect.
+
+function variable(name) {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+}
+
+const root = variable('MONGO_INITDB_ROOT_USERNAME');
+const user = variable('DB_USER');
+const name = variable('MONGO_INITDB_DATABASE');
+if (user === root) throw new Error(`DB_USER must not be ${root}, which is the administrator`);
+
+const admin = db.getSiblingDB('admin');
+admin.auth(root, variable('MONGO_INITDB_ROOT_PASSWORD'));
+const agent = db.getSiblingDB(name);
+
+const INDEXES = {
+  threads: [
+    [{ owner: 1, id: 1 }, { unique: true }],
+    [{ owner: 1, created_at: -1, _id: -1 }],
+    [{ used_on: 1 }], // for the retention
+  ],
+  messages: [[{ thread: 1, id: 1 }], [{ thread: 1, turn: 1, id: 1 }]],
+};
+
+const there = agent.getCollectionNames();
+for (const [collection, indexes] of Object.entries(INDEXES)) {
+  if (!there.includes(collection)) agent.createCollection(collection);
+  for (const [keys, options = {}] of indexes) agent[collection].createIndex(keys, options);
+}
+
+// Kept in `admin` and not in the database itself, so that a wrong password and a wrong DB_NAME can be told apart.
+const account = { pwd: variable('DB_PASSWORD'), roles: [{ role: 'readWrite', db: name }] };
+if (admin.getUser(user)) admin.updateUser(user, account);
+else admin.createUser({ user, ...account });
