@@ -35,12 +35,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import bson
 from bson import ObjectId
 from pymongo import DESCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.results import UpdateResult
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable
+from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable, check
 from mongo import Database, Document, Mongo
 from settings import Settings
 
@@ -49,16 +50,24 @@ NEVER = datetime.fromtimestamp(0, UTC)
 FREE = {"run": None, "run_until": NEVER}
 INDEXES = {"threads": {"owner_1_id_1"}, "messages": {"thread_1_id_1", "thread_1_turn_1_id_1"}}
 LAST = 2**63 - 1  # no message has a higher id
+LARGEST = 16_500_000  # bytes of an answer; a document has at most 16 MiB
 BATCH = 100  # threads that are erased at once
 
 
 class MongoMemory:
     """Threads and messages in MongoDB."""
 
-    def __init__(self, database: Mongo, window: int) -> None:
-        """Keep threads in this database and hand out windows of `window` messages."""
+    def __init__(self, database: Mongo, window: int, max_content: int) -> None:
+        """Keep threads in this database.
+
+        Args:
+            database: where the collections are.
+            window: how many messages a window has.
+            max_content: bytes of a message.
+        """
         self.database = database
         self.window = window
+        self.max_content = max_content
 
     async def open(self) -> None:
         """Nothing to prepare: the connections are opened when they are needed."""
@@ -93,6 +102,7 @@ class MongoMemory:
         wait: float,
     ) -> Turn:
         """Take the lease, store the question, read the window."""
+        check(Message("user", question), self.max_content)
         try:
             thread = await self._take(owner, thread_id, run, create=create, lease=lease, wait=wait)
             turn = Turn(owner, thread_id, key, run, question, [], place=thread["last"])
@@ -221,9 +231,13 @@ class MongoMemory:
 
     async def finish(self, turn: Turn, messages: Sequence[Message]) -> None:
         """Write the answer and give the lease back in one write, if it still holds."""
+        for message in messages:
+            check(message, self.max_content)
         answer = [
             {"_id": ObjectId(), **_document(turn, message, turn.place + n)} for n, message in enumerate(messages, 1)
         ]
+        if (size := _size(answer)) > LARGEST:
+            raise NotStorable(f"an answer has {size} bytes in all its steps, more than {LARGEST}: lower MAX_CONTENT")
         change = {
             "$set": {**FREE, **_used(datetime.now(UTC)), "answer": answer},
             "$max": {"last": turn.place + len(messages)},
@@ -332,7 +346,7 @@ class MongoMemory:
 
 def build_memory(settings: Settings) -> Memory:
     """The memory that the settings describe."""
-    return MongoMemory(Mongo(settings), settings.history_window)
+    return MongoMemory(Mongo(settings), settings.history_window, settings.max_content)
 
 
 def _held(turn: Turn) -> Document:
@@ -367,6 +381,10 @@ def _document(turn: Turn, message: Message, number: int) -> Document:
 def _message(document: Document) -> Message:
     data, usage = document["data"], document["usage"]
     return Message(document["role"], document["content"], data and json.loads(data), usage and json.loads(usage))
+
+
+def _size(answer: list[Document]) -> int:
+    return len(bson.encode({"answer": answer}))
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:

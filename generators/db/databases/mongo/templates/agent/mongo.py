@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import BulkWriteError, ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from contract import Unavailable
@@ -23,6 +23,7 @@ HINTS = {  # by the server's error codes
     18: "the user was refused: check DB_USER and DB_PASSWORD",
     14031: "the database's disk is full",
 }
+DUPLICATE = 11000
 CONNECT_TIMEOUT = 2  # seconds
 AT_ONCE = 1.25  # seconds that a call without patience may take
 
@@ -102,19 +103,21 @@ class Mongo:
 
 
 def is_down(error: BaseException) -> bool:
-    """Whether trying again may help; it does not where the database has understood and refused."""
-    if isinstance(error, TimeoutError | ConnectionFailure | ConfigurationError):
-        return True
-    return isinstance(error, PyMongoError) and (error.timeout or not HINTS.keys().isdisjoint(_codes(error)))
+    """Whether trying again may help; it does not where what was sent is there already, or is no command."""
+    refused = isinstance(error, OperationFailure) and _codes(error) != {DUPLICATE}
+    return refused or isinstance(error, TimeoutError | ConnectionFailure)
 
 
 def explain(error: Exception) -> str:
     """What to check, in one line, by the names of the variables in .env."""
-    known = (HINTS[code] for code in _codes(error) if code in HINTS)
-    return next(known, f"the database does not answer: check that it runs, and DATABASE_URL ({type(error).__name__})")
+    if isinstance(error, OperationFailure):
+        known = (HINTS[code] for code in _codes(error) if code in HINTS)
+        return next(known, f"the database refuses: see its log, and whether its disk is full ({error.code})")
+    return f"the database does not answer: check that it runs, and DATABASE_URL ({type(error).__name__})"
 
 
-def _codes(error: Exception) -> set[int | None]:
+def _codes(error: OperationFailure) -> set[int | None]:
+    """The server's error codes: of a bulk, those of its parts."""
     if isinstance(error, BulkWriteError):
         return {refusal["code"] for refusal in error.details["writeErrors"]}
-    return {error.code} if isinstance(error, OperationFailure) else set()
+    return {error.code}
