@@ -17,12 +17,17 @@ export function check(test: Context, tool: string, args: readonly string[], cwd:
 }
 
 /** Runs a checker in several folders, a few at a time, since most of them wait more than they work. */
-export async function checkEach(test: Context, tool: string, args: readonly string[], folders: readonly string[]) {
+export async function checkEach(
+  test: Context,
+  tool: string,
+  args: (folder: string) => readonly string[],
+  folders: readonly string[],
+): Promise<ReadonlyMap<string, Finished>> {
   const found = new Map<string, Finished>();
   const queue = [...folders];
   const worker = async () => {
     for (let folder = queue.shift(); folder; folder = queue.shift()) {
-      found.set(folder, await check(test, tool, args, folder));
+      found.set(folder, await check(test, tool, args(folder), folder));
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker));
