@@ -137,7 +137,7 @@ describe('the web page in a browser', () => {
     const newest = page.locator('.question').last();
     assert.ok(await newest.isVisible());
     await page.getByRole('button', { name: 'Show earlier messages' }).click();
-    await page.getByText('turn 0', { exact: true }).first().waitFor();
+    await page.locator('.bubble', { hasText: /^turn 0$/ }).waitFor();
     assert.deepEqual(
       await page.locator('.bubble').allTextContents(),
       Array.from({ length: TURNS }, (_, turn) => `turn ${turn}`),
