@@ -147,6 +147,7 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       api.plan('getUpdates', '502', 13, 8);
       api.plan('getUpdates', 'reset', 19, 5);
       api.plan('getUpdates', 'timeout', 41, 2);
+      const start = new Date().toISOString();
       const sent = new Map<number, string[]>(CHATS.map((chat) => [chat, []]));
       const numbers: number[] = [];
       const accidents: Record<number, () => Promise<void>> = {
@@ -181,6 +182,8 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
         total.unordered += first.filter((place, n) => place < (first[n - 1] ?? -1)).length;
         assert.deepEqual(stored, messages, `the order in chat ${chat}`);
       }
+      const given = (await lines(start)).filter((line) => /Refused|does not take the answer|Could not/.test(line));
+      assert.deepEqual(given, [], 'no message is given up');
       const faults = [...api.injected].map(([fault, injected]) => ({ fault, injected }));
       const kills = ['interface', 'agent', service].map((tier) => ({ fault: `${tier} killed`, injected: 1 }));
       console.table([...faults, ...kills, { fault: 'interface restarted', injected: 1 }]);

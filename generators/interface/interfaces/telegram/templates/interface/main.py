@@ -37,7 +37,7 @@ async def run(settings: Settings) -> None:
         Telegram(settings) as telegram,
         health.serving(settings.port, agent, telegram),
     ):
-        await Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer).run(stopping)
+        await Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer, stopping).run()
 
 
 if __name__ == "__main__":

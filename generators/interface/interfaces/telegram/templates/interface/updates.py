@@ -29,22 +29,25 @@ class Updates:
     Args:
         telegram: Where the updates come from.
         answer: Answers one message; called with the number of the update and the message.
+        stopping: Set when the process is to end.
     """
 
-    def __init__(self, telegram: Telegram, answer: Callable[[int, Message], Awaitable[None]]) -> None:
+    def __init__(
+        self, telegram: Telegram, answer: Callable[[int, Message], Awaitable[None]], stopping: asyncio.Event
+    ) -> None:
         self._telegram = telegram
         self._answer = answer
+        self._stopping = stopping
         self._tasks: dict[int, asyncio.Task[None]] = {}  # of all updates that are not confirmed
-        self._begun: set[int] = set()
         self._lines: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Have messages answered until `stopping` is set, then finish those that are begun."""
+    async def run(self) -> None:
+        """Have messages answered until the process is to end, then finish the answers that are begun."""
         polling = asyncio.create_task(self._poll())
-        stop = asyncio.create_task(stopping.wait())
+        stop = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({polling, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        if not stopping.is_set():
+        if not self._stopping.is_set():
             await polling  # raises what ended it
         polling.cancel()
         await self._drain()
@@ -68,13 +71,11 @@ class Updates:
             return
         line = self._lines.setdefault(update.message.chat_id, asyncio.Lock())
         async with line:
-            self._begun.add(update.update_id)
+            if self._stopping.is_set():  # the one before may be left to the next process, so this one is too
+                raise asyncio.CancelledError
             await self._answer(update.update_id, update.message)
 
     async def _drain(self) -> None:
-        for number, task in self._tasks.items():
-            if number not in self._begun:
-                task.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks.values(), timeout=DRAIN)
             for task in late:
@@ -101,4 +102,3 @@ class Updates:
 
     def _forget(self, confirmed: int) -> None:
         self._tasks = {number: task for number, task in self._tasks.items() if number >= confirmed}
-        self._begun &= self._tasks.keys()

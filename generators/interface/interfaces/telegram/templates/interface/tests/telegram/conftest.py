@@ -52,7 +52,8 @@ async def running(settings: Settings) -> AsyncIterator[Telegram]:
     """Run the bot, and end it as SIGTERM does."""
     stopping = asyncio.Event()
     async with AgentClient(settings) as agent, Telegram(settings) as telegram:
-        work = asyncio.create_task(Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer).run(stopping))
+        updates = Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer, stopping)
+        work = asyncio.create_task(updates.run())
         try:
             await until(lambda: agent.connected)
             yield telegram

@@ -6,6 +6,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
+from bot import WAITING
 from settings import Settings
 from telegram_api import CONFLICT, Telegram
 from tests.fake_agent import FakeAgent
@@ -67,6 +68,22 @@ async def test_end_does_not_wait_for_an_agent_that_is_away(
     async with running(bot_settings):
         await until(lambda: not telegram.updates)
     assert telegram.texts()[-1] == "1 hello"
+
+
+async def test_end_keeps_the_order_when_the_agent_is_just_back(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    """The first message waits for its next try; the second must not overtake it."""
+    async with running(bot_settings):
+        agent.refuse = (503, "The agent's database does not answer.", {})
+        telegram.say("one")
+        telegram.say("two")
+        await until(lambda: bool(telegram.texts()))
+        agent.refuse = None
+    assert telegram.texts() == [WAITING]
+    async with running(bot_settings):
+        await until(lambda: not telegram.updates)
+    assert telegram.texts() == [WAITING, "1 one", "2 two"]
 
 
 async def test_answer_that_takes_too_long_is_left_to_the_next_start(
