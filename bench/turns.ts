@@ -36,6 +36,10 @@ const MESSAGES: Record<LogicId, readonly string[]> = {
   business: ['add 2 milk and bread', 'add 3 apples', 'show', 'remove bread and 1 milk'],
 };
 
+/** Ends the measurement, so that what was started for it is removed. */
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(signal)));
+
 /** Milliseconds that a turn took. */
 interface Cost {
   readonly cpu: number;
@@ -50,12 +54,12 @@ function median(values: readonly number[]): number {
 }
 
 /** Generates a project of the pair. */
-function generate(folder: string, database: string, logic: string): Stack {
+async function generate(folder: string, database: string, logic: string): Promise<Stack> {
   const name = `bench-${database}-${logic}`;
   const generator = path.join(ROOT, 'dist/bin/generator-three-tier.js');
   const choice = ['--database', database, '--logic', logic];
   execFileSync(process.execPath, [generator, name, '--yes', ...choice], { cwd: folder, stdio: 'ignore' });
-  const stack = new Stack(path.join(folder, 'agents', name));
+  const stack = await Stack.fresh(path.join(folder, 'agents', name));
   stack.configure('LOG_LEVEL=warning');
   return stack;
 }
@@ -87,7 +91,7 @@ async function fill(
 
 /** What a turn costs at each size: medians over the rounds. */
 async function measure(stack: Stack, logic: LogicId): Promise<Costs> {
-  const over = AbortSignal.timeout(MOST_MINUTES * 60_000);
+  const over = AbortSignal.any([interrupted.signal, AbortSignal.timeout(MOST_MINUTES * 60_000)]);
   const client = new AgentClient(stack);
   const container = await stack.container('agent');
   const messages = MESSAGES[logic];
@@ -176,7 +180,7 @@ try {
     for (const [logicId, logic] of Object.entries(logics)) {
       if (wanted.length && !wanted.includes(`${id}-${logicId}`)) continue;
       console.error(`${id}-${logicId} ...`);
-      const stack = generate(folder, id, logicId);
+      const stack = await generate(folder, id, logicId);
       try {
         await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
         versions.add(await circumstances(stack, database.service));

@@ -42,7 +42,7 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
     const assertRemembered = async () => assertPairs(await client.history(conversation), said);
 
     before(async () => {
-      stack = new Stack(
+      stack = await Stack.fresh(
         await generate(temporaryFolder(), `stack-${label(combination)}`, combination, ...(await freePorts())),
       );
       stack.configure('RATE_LIMIT='); // the load of these tests is no abuse

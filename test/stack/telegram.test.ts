@@ -74,7 +74,7 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       );
 
     before(async () => {
-      stack = new Stack(
+      stack = await Stack.fresh(
         await generate(temporaryFolder(), `stack-${label(combination)}`, combination, ...(await freePorts())),
       );
       memory = new Memory(stack);

@@ -71,7 +71,7 @@ describe('the web page in a browser', () => {
   before(async function () {
     browser = await launch(this);
     if (SCREENSHOTS) mkdirSync(SCREENSHOTS, { recursive: true });
-    stack = new Stack(await generate(temporaryFolder(), 'lumen', combination, ...(await freePorts())));
+    stack = await Stack.fresh(await generate(temporaryFolder(), 'lumen', combination, ...(await freePorts())));
     stack.configure(`WEB_LINK_TOKEN=${LINK_TOKEN}`, 'COMPOSE_PROJECT_NAME=stack-web-browser');
     const { status, output } = await stack.deploy();
     assert.equal(status, 0, output);
@@ -442,7 +442,9 @@ for (const choice of combinations.filter(({ interface: way }) => way === 'web'))
     const verify = async () => stack.run('./ops/verify.sh');
 
     before(async () => {
-      stack = new Stack(await generate(temporaryFolder(), `stack-${label(choice)}`, choice, ...(await freePorts())));
+      stack = await Stack.fresh(
+        await generate(temporaryFolder(), `stack-${label(choice)}`, choice, ...(await freePorts())),
+      );
     });
     after(() => stack.remove());
 

@@ -25,6 +25,15 @@ export class Stack {
     this.name = path.basename(folder);
   }
 
+  /** A stack that is about to be started: what an interrupted run left under its name is removed first. */
+  static async fresh(folder: string): Promise<Stack> {
+    const stack = new Stack(folder);
+    const down = ['compose', '--project-name', stack.name, 'down', '--volumes', '--timeout', '5'];
+    const { status, output } = await execute('/', 'docker', down);
+    if (status !== 0) throw new Error(`docker ${down.join(' ')}: ${output}`);
+    return stack;
+  }
+
   /** Adds a line to `.env`, made from the template if need be. */
   configure(...lines: string[]): void {
     const { status, stderr } = spawnSync('ops/env.sh', { cwd: this.folder, encoding: 'utf8' });
