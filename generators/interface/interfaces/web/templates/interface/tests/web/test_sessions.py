@@ -44,7 +44,8 @@ async def test_nothing_without_a_session(
     if kind == "none":
         said = "Sign in first."
     elif kind == "forged":
-        stranger.cookies.set(name, value[:-1] + ("A" if value[-1] != "A" else "B"))
+        signed, _, signature = value.rpartition(".")
+        stranger.cookies.set(name, f"{signed}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}")
     elif kind == "of another secret":
         stranger.cookies.set(name, TimestampSigner("another-secret-of-the-tests").sign("web:owner").decode())
     else:
