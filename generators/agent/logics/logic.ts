@@ -19,6 +19,8 @@ export interface Logic {
   readonly example: string;
   /** The absolute path of its folder. */
   readonly folder: string;
+  /** How many of a thread's newest messages it reads, unless the owner says otherwise. */
+  readonly historyWindow: number;
   /** Secrets that ops/env.sh generates. */
   readonly secrets: readonly Secret[];
   /** What it needs from PyPI. */

@@ -4,6 +4,7 @@ export const business = {
   label: 'Business logic',
   example: 'Please add 2 milk and bread.',
   folder: import.meta.dirname,
+  historyWindow: 10,
   secrets: [],
   packages: [],
   devPackages: [],

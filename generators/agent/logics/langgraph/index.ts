@@ -4,6 +4,7 @@ export const langgraph = {
   label: 'LangGraph',
   example: 'Hello! What is add(17, 25)?',
   folder: import.meta.dirname,
+  historyWindow: 40,
   secrets: [],
   packages: ['langgraph', 'langchain-core', 'langchain-openai'],
   devPackages: [],
