@@ -18,6 +18,7 @@ for variable in ${exported}; do
   case ${variable} in
     PATH | HOME | TMPDIR | TERM | LANG | LC_* | NO_COLOR | XDG_RUNTIME_DIR | XDG_CONFIG_HOME | SSH_AUTH_SOCK) ;;
     DOCKER_* | BUILDX_* | BUILDKIT_* | COMPOSE_PROJECT_NAME | *_PROXY | *_proxy | SSL_CERT_FILE | SSL_CERT_DIR) ;;
+    RUN_LOG) ;; # of the script that called this one
     *) export -n "${variable?}" ;;
   esac
 done
@@ -38,17 +39,137 @@ die() {
   exit 1
 }
 
-# options USAGE "$@": what each script does with its arguments, as none takes any but --help.
+# What a script takes is said before it calls `options`:
+#   option+=([--pull]='')       a flag, `yes` where it is given
+#   option+=([--keep=]=14)      one with a value, and its default: --keep 30 or --keep=30
+#   most_operands=1             how many words may stand beside them; they go into `operands`
+declare -A option=()
+operands=()
+most_operands=0
+
+# options USAGE "$@": reads the arguments into `option` and `operands`; --help and what is not declared end the script.
 options() {
-  case ${2:-} in
-    '') ;;
-    -h | --help)
-      say "$1"
+  usage=$1
+  shift
+  while (($# > 0)); do
+    if [[ $1 == -h || $1 == --help ]]; then
+      say "${usage}"
       exit
-      ;;
-    *)
-      say "$1" >&2
-      exit 2
-      ;;
-  esac
+    elif [[ $1 == --*=* && -v option["${1%%=*}="] ]]; then
+      option["${1%%=*}="]=${1#*=}
+    elif [[ $1 == --* && -v option["$1="] ]]; then
+      (($# > 1)) || wrong_usage "$1 needs a value"
+      option["$1="]=$2
+      shift
+    elif [[ $1 == --* && -v option["$1"] ]]; then
+      option["$1"]=yes
+    elif [[ $1 == -* ]]; then
+      wrong_usage "$1 is not an option"
+    else
+      operands+=("$1")
+    fi
+    shift
+  done
+  ((${#operands[@]} <= most_operands)) || wrong_usage "${operands[most_operands]} is one word too many"
+}
+
+# wrong_usage WHAT
+wrong_usage() {
+  printf '✗ %s\n\n%s\n' "$1" "${usage}" >&2
+  exit 2
+}
+
+endings=()
+recorders=()
+
+# on_exit COMMAND: runs it when the script ends, unless that is by kill -9, with the exit status as its argument. Where
+# it fails, its own status becomes that of the script. What was given last runs first.
+on_exit() {
+  endings=("$1" "${endings[@]}")
+  end_well
+}
+
+end_well() {
+  trap end EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+end() {
+  local status=$? ending
+  trap '' HUP INT TERM
+  for ending in "${endings[@]}"; do
+    ("${ending}" "${status}") || status=$?
+  done
+  if ((${#recorders[@]} > 0)); then
+    exec >&- 2>&- # so that the recorders end; then all that was said is written
+    wait "${recorders[@]}" || :
+  fi
+  exit "${status}"
+}
+
+# record SCRIPT: from here on all output goes to a log of this run in logs/ too. A script that is called by one which is
+# recorded writes into the log of that one.
+record() {
+  local copy
+  [[ -z ${RUN_LOG:-} ]] || return 0
+  new_log "$1"
+  if [[ -z ${RUN_LOG} ]]; then
+    say "! this run is not logged: ${root}/logs cannot be written to" >&2
+    return
+  fi
+  export RUN_LOG
+  prune_logs "$1" 30
+  end_well
+  copy=(setsid tee -a "${RUN_LOG}") # what interrupts the script must not cut the log off
+  if [[ /dev/fd/1 -ef /dev/fd/2 ]]; then
+    exec > >("${copy[@]}" || true) 2>&1 # one pipe keeps the lines in their order
+    recorders=("$!")
+  else
+    exec > >("${copy[@]}" || true)
+    recorders=("$!")
+    exec 2> >("${copy[@]}" >&2 || true)
+    recorders+=("$!")
+  fi
+}
+
+# new_log SCRIPT: makes an empty log that its owner alone can read, and sets RUN_LOG to its path, or to nothing.
+new_log() {
+  local stamp n=1
+  TZ=UTC printf -v stamp '%(%Y%m%dT%H%M%SZ)T' -1
+  RUN_LOG=${root}/logs/${stamp}-$1.log
+  mkdir -p "${root}/logs" 2>/dev/null || true
+  until (umask 077 && set -o noclobber && : >"${RUN_LOG}") 2>/dev/null; do
+    if [[ ! -e ${RUN_LOG} ]]; then
+      RUN_LOG=
+      return
+    fi
+    n=$((n + 1))
+    RUN_LOG=${root}/logs/${stamp}.${n}-$1.log
+  done
+}
+
+# prune_logs SCRIPT NUMBER: keeps that many of its logs, the newest; their names begin with the time.
+prune_logs() {
+  local logs=("${root}/logs/"*-"$1".log)
+  if ((${#logs[@]} > $2)); then
+    rm -f "${logs[@]:0:${#logs[@]}-$2}"
+  fi
+}
+
+# exclusive: takes the one lock of the project. What this script calls inherits it, and so goes on at once where it asks
+# for the lock itself; it is free again when the last of them has ended, however that was.
+exclusive() {
+  local lock=${root}/.lock wait=${LOCK_WAIT:-300} holder
+  [[ ! /dev/fd/9 -ef ${lock} ]] || return 0
+  type -P flock >/dev/null || die 'flock is missing, which belongs to the package util-linux'
+  (: >>"${lock}") 2>/dev/null || die "${lock} cannot be written to: does this folder belong to another user?"
+  exec 9>>"${lock}"
+  if ! flock --nonblock 9; then
+    holder=$(<"${lock}")
+    say "another run is at work here (${holder}); waiting up to ${wait} s until it ends" >&2
+    flock --wait "${wait}" 9 || die "${holder} has not ended within ${wait} s. Nothing was changed; run this again later"
+  fi
+  TZ=UTC printf '%s, process %d, since %(%H:%M:%S)T UTC\n' "${0##*/}" "$$" -1 >"${lock}"
 }
