@@ -224,7 +224,7 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
   });
 }
 
-after(() => console.table(figures));
+after(() => figures.length > 0 && console.table(figures));
 
 function contents(history: Message[], role: string): string[] {
   return history.filter((message) => message.role === role).map(({ content }) => content);
