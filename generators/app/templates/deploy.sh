@@ -7,6 +7,8 @@ here=$(readlink -f "${BASH_SOURCE[0]}")
 source "${here%/*}/ops/database.sh"
 # shellcheck source=ops/interface.sh
 source "${here%/*}/ops/interface.sh"
+# shellcheck source=ops/replicas.sh
+source "${here%/*}/ops/replicas.sh"
 
 options "Usage: ./deploy.sh
 
@@ -92,6 +94,7 @@ require 'Docker Compose' "${version}" 2 20
 step 'complete the settings'
 ENV_FILE=${env_file} "${root}/ops/env.sh"
 check_settings
+check_replicas
 
 step 'rule out another copy'
 refuse_to_replace_another_copy
@@ -106,6 +109,7 @@ step 'bring the database up to date' "${database}"
 apply_init_files
 
 step 'start agent and interface' "${database}" "${agent}" "${interface}"
+replace_agents
 "${compose[@]}" up --detach --wait --wait-timeout 120
 
 step 'verify the tiers' "${database}" "${agent}" "${interface}"

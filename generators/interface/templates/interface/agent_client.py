@@ -24,6 +24,7 @@ from yarl import URL
 
 from agent_types import Created, Event, Info, Messages, Question, Reply, Threads, WrongField
 from base_settings import InterfaceSettings
+from replicas import Replicas
 
 CONNECTIONS = 1000  # to the agent at a time; a call that finds none free waits for one
 CONNECT_TIMEOUT = 3.0  # seconds
@@ -73,6 +74,8 @@ class WrongAgent(Refused):
 class AgentClient:
     """Asks the agent, retries what a lost connection broke, and watches whether the agent is there.
 
+    Where the agent has replicas, they take turns; a call whose replica dies is asked of another one.
+
     Use it as `async with AgentClient(settings) as agent`. Its methods raise `Refused` with the agent's own status and
     words, `Away` when the agent could not be reached within AGENT_PATIENCE seconds, and `WrongAgent` when a setting has
     to be mended first.
@@ -87,7 +90,8 @@ class AgentClient:
         self.info: Info | None = None
         self.connected = False
         self.complaint = ""
-        self._url = str(settings.agent_url).rstrip("/")
+        self._url = URL(str(settings.agent_url).rstrip("/"))
+        self._replicas = Replicas(self._url)
         self._token = settings.agent_token.get_secret_value()
         self._timeout = settings.agent_timeout
         self._patience = settings.agent_patience
@@ -96,7 +100,7 @@ class AgentClient:
     async def __aenter__(self) -> Self:
         """Start to watch the agent."""
         self._http = ClientSession(
-            headers={"Authorization": f"Bearer {self._token}"},
+            headers={"Authorization": f"Bearer {self._token}", "Host": self._url.authority},
             connector=TCPConnector(limit=CONNECTIONS),
             read_bufsize=READ_BUFFER,
         )
@@ -216,11 +220,18 @@ class AgentClient:
         body: dict[str, Any] | None = None,
     ) -> AsyncIterator[ClientResponse]:
         """One request, its failures told as `Refused`."""
-        url = URL(f"{self._url}{path}", encoded=True)  # as it is: a thread may be called ".."
         headers = {"X-Thread-Owner": owner} | ({"Idempotency-Key": key} if key else {})
+        replica = await self._replica()
         try:
             async with self._http.request(
-                method, url, headers=headers, params=query, json=body, timeout=times, allow_redirects=False
+                method,
+                URL(f"{replica}{path}", encoded=True),  # as it is: a thread may be called ".."
+                headers=headers,
+                params=query,
+                json=body,
+                timeout=times,
+                allow_redirects=False,
+                server_hostname=self._url.host,
             ) as answer:
                 if not answer.ok:
                     raise await _refusal(answer)
@@ -230,10 +241,19 @@ class AgentClient:
             raise Refused(504, SLOW) from error
         except ClientError as error:
             away = Away()
-            self._lost(away)
+            if not self._replicas.avoid(replica):
+                self._lost(away)
             raise away from error
         except TimeoutError as error:
             raise Refused(504, SLOW) from error
+
+    async def _replica(self) -> str:
+        try:
+            return await self._replicas.next()
+        except OSError as error:
+            away = Away()
+            self._lost(away)
+            raise away from error
 
     # Whether the agent is there
 
@@ -249,6 +269,8 @@ class AgentClient:
             times = ClientTimeout(10, connect=CONNECT_TIMEOUT)
             async with self._request("GET", "/info", "interface", times=times) as answer:
                 self.info = _read(Info, await answer.read())
+        except Away:
+            return False
         except Refused as refused:
             self._complain(refused)
             return False

@@ -16,6 +16,7 @@ USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 class FakeAgent:
     """Runs while entered as a context; its attributes say what it saw and what it should get wrong."""
 
+    host: str = "127.0.0.1"
     port: int = 0
     requests: list[web.Request] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -33,7 +34,7 @@ class FakeAgent:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def keys(self) -> list[str]:
@@ -64,7 +65,7 @@ class FakeAgent:
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
