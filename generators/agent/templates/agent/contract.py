@@ -48,6 +48,7 @@ class Message:
     usage: dict[str, int] | None = None  # what the reply cost, where the logic tells
     id: int = 0  # given by the memory, increasing within a thread
     created_at: datetime | None = None  # given by the memory
+    turn: str = ""  # the key of its turn, where the whole memory is read or restored
 
 
 @dataclass(slots=True)
@@ -163,6 +164,41 @@ class Memory(Protocol):
 
     async def forget(self, days: int, batch: int) -> int:
         """Delete up to `batch` threads without a message for `days` days, and return how many. Spares those in use."""
+
+    # The whole memory, for the way into another database (see transfer.py).
+
+    def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
+        """All threads, each after the name of its owner; those of an owner come together, the oldest first.
+
+        Reads a page at a time. What is written meanwhile may be left out.
+        """
+
+    def every_message(self, owner: str, thread_id: str) -> AsyncGenerator[Message]:
+        """All messages of a thread with all their fields, oldest first, a page at a time; none if there is no thread.
+
+        A memory may keep less of a time than microseconds, but at least its milliseconds.
+        """
+
+    async def restore(self, owner: str, thread: Thread, messages: Sequence[Message]) -> Thread:
+        """Put back a thread that another memory gave, or more of its messages.
+
+        No two threads of an owner have the same time of creation.
+
+        A long thread comes in pieces, in the order of its ids. What is there already stays as it is, so the call may be
+        repeated. New messages get higher ids than all that were restored; an unanswered turn can be finished with its
+        key. The retention counts from the newest message.
+
+        Args:
+            owner: whose thread it is.
+            thread: with its title and its times.
+            messages: with their ids, turns and times; at most 100.
+
+        Returns:
+            The thread as it is now.
+
+        Raises:
+            KeyReused: a turn's key is taken by another thread. Nothing is written.
+        """
 
 
 def check(message: Message, limit: int) -> None:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 from contract import Busy, Event, KeyReused, Message, NotFound, Thread, Turn, Unavailable, check
 
@@ -29,7 +28,7 @@ class InMemory:
         self.window = window
         self.max_content = max_content
         self.kept: dict[tuple[str, str], Kept] = {}
-        self.ids = count(1)
+        self.newest = 0  # the highest id of a message
         self.down: str | None = None  # the reason of an outage
 
     async def open(self) -> None:
@@ -106,7 +105,8 @@ class InMemory:
 
     def _append(self, kept: Kept, key: str, message: Message) -> None:
         now = datetime.now(UTC)
-        kept.messages.append((key, replace(message, id=next(self.ids), created_at=now)))
+        self.newest += 1
+        kept.messages.append((key, replace(message, id=self.newest, created_at=now)))
         kept.used = kept.thread.updated_at = now
 
     async def renew(self, turn: Turn, lease: float) -> bool:
@@ -150,7 +150,7 @@ class InMemory:
     async def threads(self, owner: str, limit: int, before: str | None = None) -> list[Thread]:
         if self.down:
             raise Unavailable(self.down)
-        found = [kept.thread for (kept_owner, _), kept in self.kept.items() if kept_owner == owner][::-1]
+        found = self._oldest_first(owner)[::-1]
         if before is not None:
             ids = [thread.id for thread in found]
             found = found[ids.index(before) + 1 :] if before in ids else []
@@ -167,6 +167,38 @@ class InMemory:
         for place in old:
             del self.kept[place]
         return len(old)
+
+    async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
+        for owner in dict.fromkeys(owner for owner, _ in self.kept):
+            for thread in self._oldest_first(owner):
+                yield owner, replace(thread)
+
+    def _oldest_first(self, owner: str) -> list[Thread]:
+        found = [kept.thread for (kept_owner, _), kept in self.kept.items() if kept_owner == owner]
+        return sorted(found, key=lambda thread: thread.created_at)
+
+    async def every_message(self, owner: str, thread_id: str) -> AsyncGenerator[Message]:
+        if self.down:
+            raise Unavailable(self.down)
+        kept = self.kept.get((owner, thread_id))
+        for turn, message in kept.messages if kept else []:
+            yield replace(message, turn=turn)
+
+    async def restore(self, owner: str, thread: Thread, messages: Sequence[Message]) -> Thread:
+        if self.down:
+            raise Unavailable(self.down)
+        for message in messages:
+            place, _ = self._turn(owner, message.turn)
+            if place and place != (owner, thread.id):
+                raise KeyReused
+        kept = self.kept.setdefault((owner, thread.id), Kept(replace(thread), used=thread.created_at))
+        there = {message.id for _, message in kept.messages}
+        for message in messages:
+            if message.id not in there:
+                kept.messages.append((message.turn, replace(message, turn="")))
+                kept.used = max(kept.used, message.created_at or kept.used)
+                self.newest = max(self.newest, message.id)
+        return replace(kept.thread)
 
     def _in_use(self, kept: Kept) -> bool:
         return kept.run is not None and kept.until > time.monotonic()

@@ -5,18 +5,20 @@ set; the database must hold the tables. The tests delete nothing but what they m
 """
 
 import asyncio
+import itertools
 import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
 import pytest
 from pydantic import SecretStr
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Turn, Unavailable
+from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable
 from memory import build_memory
 from settings import Settings
 from tests.database import age
@@ -415,6 +417,143 @@ class TestRetention:
         assert await backend.said(thread_id) == [("user", "hi"), ("assistant", "ho")]
 
 
+def at(year: int, second: int = 0) -> datetime:
+    return datetime(year, 5, 6, 7, 8, second, 123_000, UTC)
+
+
+def pair(number: int, key: str, question: str = "hi", reply: str = "ho", year: int = 2024) -> list[Message]:
+    """A question and its answer, as a memory gives them out."""
+    return [
+        Message("user", question, id=number, turn=key, created_at=at(year, 1)),
+        Message("assistant", reply, None, {"total_tokens": 3}, number + 1, at(year, 2), key),
+    ]
+
+
+class TestTheWholeMemory:
+    async def everything(self, backend: Backend) -> list[tuple[Thread, list[Message]]]:
+        """All that the owner has."""
+        threads = [thread async for owner, thread in backend.memory.every_thread() if owner == backend.owner]
+        return [(thread, await self.log(backend, thread.id)) for thread in threads]
+
+    async def log(self, backend: Backend, thread_id: str) -> list[Message]:
+        return [message async for message in backend.memory.every_message(backend.owner, thread_id)]
+
+    async def test_everything_comes_out_and_in_again(self, backend: Backend) -> None:
+        data = {"calls": [{"name": "add", "args": {"b": 1, "a": "\0 \ud800 🙂"}}], "c": None, "d": 1.5}
+        for n in range(3):
+            turn = await backend.begin(f"thread {n}", f"first {n}", f"question {n}", create=True)
+            tools = [Message("assistant", "", data), Message("tool", "3", {"id": 1})]
+            reply = Message("assistant", " odd \r\n\t 🙂 ", usage={"total_tokens": 3, "input_tokens": 1})
+            await backend.memory.finish(turn, [*tools, reply])
+            await backend.turn(f"thread {n}", f"second {n}")
+            await backend.memory.release(await backend.begin(f"thread {n}", f"open {n}", "unanswered"))
+        await backend.memory.rename(backend.owner, "thread 1", "🙂 a title")
+        await backend.memory.create(backend.owner, "")
+        out = await self.everything(backend)
+        assert [thread.id for thread, _ in out[:3]] == ["thread 0", "thread 1", "thread 2"]
+        assert [thread.title for thread, _ in out] == [None, "🙂 a title", None, ""]
+        log = out[1][1]
+        assert [(message.turn, message.role, message.content) for message in log] == [
+            ("first 1", "user", "question 1"),
+            ("first 1", "assistant", ""),
+            ("first 1", "tool", "3"),
+            ("first 1", "assistant", " odd \r\n\t 🙂 "),
+            ("second 1", "user", "hi"),
+            ("second 1", "assistant", "ho"),
+            ("open 1", "user", "unanswered"),
+        ]
+        assert log[1].data == data
+        assert list(log[3].usage or ()) == ["total_tokens", "input_tokens"]
+
+        pages = await backend.memory.messages(backend.owner, "thread 1", 3)
+        other = Backend(backend.memory, backend.age, f"{backend.owner}-other")
+        for thread, messages in out:
+            assert await other.memory.restore(other.owner, thread, messages) == thread
+        assert await self.everything(other) == out
+        assert await other.memory.threads(other.owner, 9) == await backend.memory.threads(backend.owner, 9)
+        assert await other.memory.messages(other.owner, "thread 1", 3) == pages
+        turn = await other.begin("thread 1", "first 1", "question 1", wait=0)
+        assert turn.answer is not None
+        assert (turn.answer.role, turn.answer.content, turn.answer.usage) == ("assistant", log[3].content, log[3].usage)
+
+    async def test_what_is_restored_twice_is_there_once(self, backend: Backend) -> None:
+        thread = Thread("moved", "a title", at(2024), at(2025))
+        first, second = pair(3, "k1"), pair(7, "k2")
+        await backend.memory.restore(backend.owner, thread, first)
+        for messages in ([], first, [*first, *second], second, [second[1]]):
+            await backend.memory.restore(backend.owner, replace(thread, title="another"), messages)
+        assert await self.everything(backend) == [(thread, [*first, *second])]
+
+    async def test_a_thread_comes_in_pieces(self, backend: Backend) -> None:
+        thread = Thread("moved", None, at(2024), at(2025))
+        turn = [Message("tool", str(n), id=n, turn="k", created_at=at(2024)) for n in range(2, 61)]
+        messages = [Message("user", "hi", id=1, turn="k", created_at=at(2024)), *turn, *pair(61, "later")]
+        for start in range(0, len(messages), 7):
+            await backend.memory.restore(backend.owner, thread, messages[start : start + 7])
+        assert await self.log(backend, "moved") == messages
+        again = await backend.begin("moved", "k")
+        assert again.answer is not None
+        assert again.answer.content == "60"
+
+    async def test_a_restored_thread_goes_on(self, backend: Backend) -> None:
+        thread = Thread("moved", None, at(2024), at(2024, 2))
+        asked = Message("user", "unanswered", id=10_000_000, turn="open", created_at=at(2024, 2))
+        await backend.memory.restore(backend.owner, thread, [*pair(8_000_000, "k1", "q1", "r1"), asked])
+        turn = await backend.turn("moved", "k2", "q2", "r2", wait=0)
+        assert [message.content for message in turn.history] == ["q1", "r1", "unanswered"]
+        await backend.turn("moved", "open", "unanswered", "answered")
+        assert [content for _, content in await backend.said("moved")] == [
+            *("q1", "r1", "unanswered"),
+            *("q2", "r2", "answered"),
+        ]
+        ids = [message.id for message in await self.log(backend, "moved")]
+        assert ids == sorted(set(ids))
+        with pytest.raises(KeyReused):
+            await backend.begin("new", "k1", "q1", create=True)
+
+    async def test_a_key_of_another_thread_is_refused(self, backend: Backend, thread_id: str) -> None:
+        await backend.turn(thread_id, "k1")
+        with pytest.raises(KeyReused):
+            await backend.memory.restore(backend.owner, Thread("moved", None, at(2024), at(2024)), pair(1, "k1"))
+        assert [thread.id for thread, _ in await self.everything(backend)] == [thread_id]
+        await backend.memory.delete(backend.owner, thread_id)
+        await backend.memory.restore(backend.owner, Thread("moved", None, at(2024), at(2024)), pair(1, "k1"))
+        assert len(await self.log(backend, "moved")) == 2
+
+    async def test_restored_threads_stand_where_their_age_puts_them(self, backend: Backend, thread_id: str) -> None:
+        for year in (2022, 2020, 2021):
+            await backend.memory.restore(backend.owner, Thread(f"of {year}", None, at(year), at(year)), [])
+        ids = ["of 2020", "of 2021", "of 2022", thread_id]
+        assert [thread.id for thread, _ in await self.everything(backend)] == ids
+        assert [thread.id for thread in await backend.memory.threads(backend.owner, 9)] == ids[::-1]
+        assert [thread.id for thread in await backend.memory.threads(backend.owner, 9, "of 2021")] == ["of 2020"]
+
+    async def test_no_thread_is_left_out_or_comes_twice(self, backend: Backend) -> None:
+        owners = {f"{backend.owner}-{n}": 1 + 29 * (n % 3) for n in range(12)}
+        for owner, count in owners.items():
+            for n in range(count):
+                moment = at(2024) + timedelta(microseconds=n)
+                await backend.memory.restore(owner, Thread(f"thread {n}", None, moment, moment), [])
+        found = [(owner, thread) async for owner, thread in backend.memory.every_thread() if owner in owners]
+        assert len(found) == len({(owner, thread.id) for owner, thread in found}) == sum(owners.values())
+        changes = sum(one != other for (one, _), (other, _) in itertools.pairwise(found))
+        assert changes == len(owners) - 1, "those of an owner come together"
+        for (one, earlier), (other, later) in itertools.pairwise(found):
+            assert one != other or int(earlier.id[7:]) < int(later.id[7:])
+
+    async def test_an_unknown_thread_has_no_messages(self, backend: Backend) -> None:
+        assert await self.log(backend, "unknown") == []
+
+    async def test_the_retention_counts_from_the_newest_message(self, backend: Backend) -> None:
+        thread = Thread("old", None, at(1700), at(2024))
+        await backend.memory.restore(backend.owner, thread, pair(1, "k1", year=1700))
+        await backend.memory.restore(backend.owner, replace(thread, id="used"), pair(1, "k2", year=1700))
+        await backend.memory.restore(backend.owner, replace(thread, id="used"), pair(3, "k3", year=2024))
+        await backend.memory.restore(backend.owner, replace(thread, id="used"), [])
+        assert await backend.memory.forget(CENTURIES, 100) == 1
+        assert [thread.id for thread, _ in await self.everything(backend)] == ["used"]
+
+
 class TestOutage:
     """Through a proxy that can be cut, so that the database itself is not disturbed."""
 
@@ -452,6 +591,9 @@ class TestOutage:
             "threads": memory.threads(owner, 5),
             "messages": memory.messages(owner, thread_id, 5),
             "forget": memory.forget(CENTURIES, 5),
+            "every_thread": anext(memory.every_thread()),
+            "every_message": anext(memory.every_message(owner, thread_id)),
+            "restore": memory.restore(owner, Thread("moved", None, at(2024), at(2024)), pair(1, "k3")),
         }
         started = time.monotonic()
         results = await asyncio.gather(*calls.values(), return_exceptions=True)

@@ -31,9 +31,9 @@ connection='+ping +client|setname +client|setinfo'
 scripts='+eval +evalsha +time'
 values='+set +incr +unlink'
 hashes='+hset +hget +hmget +hdel'
-sets='+zadd +zrem +zrange'
+sets='+zadd +zrem +zrange +zscore'
 lists='+rpush +lindex +lpop'
-streams='+xadd +xlen +xrange +xrevrange +xtrim'
+streams='+xadd +xrange +xrevrange +xtrim'
 
 # Nobody can log in as the user default, who is off. He has all rights nevertheless: when the server starts, it reads its
 # file in his name, and would leave out every write of a script that he may not do.

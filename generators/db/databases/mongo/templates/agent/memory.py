@@ -30,14 +30,15 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import anyio
 import bson
 from bson import ObjectId
-from pymongo import DESCENDING, ReturnDocument, UpdateOne
+from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.results import UpdateResult
 
@@ -52,6 +53,7 @@ INDEXES = {"threads": {"owner_1_id_1"}, "messages": {"thread_1_id_1", "thread_1_
 LAST = 2**63 - 1  # no message has a higher id
 LARGEST = 16_500_000  # bytes of an answer; a document has at most 16 MiB
 BATCH = 100  # threads that are erased at once
+PAGE = 25  # threads or messages that are read at once, of the whole memory
 
 
 class MongoMemory:
@@ -294,7 +296,7 @@ class MongoMemory:
         found = await self.database.query(
             lambda db: db.threads.find(wanted, {"answer": 0}).sort(order).limit(limit).to_list()
         )
-        return [Thread(each["id"], each["title"], each["created_at"], each["updated_at"]) for each in found]
+        return [_thread(each) for each in found]
 
     async def messages(self, owner: str, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
         """Messages, newest first."""
@@ -331,6 +333,106 @@ class MongoMemory:
             forgotten = (await self.database.query(lambda db: db.threads.bulk_write(deletions))).matched_count
         await self._erase_deleted()
         return forgotten
+
+    # The whole memory
+
+    async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
+        """All threads, those of an owner together, oldest first."""
+        owner = NOBODY
+        while found := await self._first_after(owner):
+            owner = found["owner"]
+            async for thread in self._oldest_first(owner):
+                yield owner, thread
+
+    async def _first_after(self, owner: str) -> Document | None:
+        wanted = {"owner": {"$gt": owner}}
+        return await self.database.query(
+            lambda db: db.threads.find_one(wanted, {"owner": 1}, sort=[("owner", ASCENDING)])
+        )
+
+    async def _oldest_first(self, owner: str) -> AsyncGenerator[Thread]:
+        wanted: Document = {"owner": owner}
+        order = [("created_at", ASCENDING), ("_id", ASCENDING)]
+        more = True
+        while more:
+            found = await self.database.query(
+                lambda db: db.threads.find(wanted, {"answer": 0}).sort(order).limit(PAGE).to_list()
+            )
+            for each in found:
+                yield _thread(each)
+                wanted["created_at"] = {"$gte": each["created_at"]}
+                wanted["$or"] = [{"created_at": {"$gt": each["created_at"]}}, {"_id": {"$gt": each["_id"]}}]
+            more = len(found) == PAGE
+
+    async def every_message(self, owner: str, thread_id: str) -> AsyncGenerator[Message]:
+        """All messages of a thread, oldest first, those of its newest answer too."""
+        if not (thread := await self._thread(owner, thread_id)):
+            return
+        answer = thread["answer"]
+        async for message in self._stored(thread["_id"]):
+            while answer and answer[0]["id"] < message["id"]:
+                yield _whole(answer.pop(0))
+            if answer and answer[0]["id"] == message["id"]:
+                del answer[0]
+            yield _whole(message)
+        for message in answer:
+            yield _whole(message)
+
+    async def _stored(self, thread: ObjectId) -> AsyncGenerator[Document]:
+        last, more = 0, True
+        while more:
+            found = await self._stored_after(thread, last)
+            for message in found:
+                last = message["id"]
+                yield message
+            more = len(found) == PAGE
+
+    async def _stored_after(self, thread: ObjectId, last: int) -> list[Document]:
+        wanted = {"thread": thread, "id": {"$gt": last}}
+        return await self.database.query(
+            lambda db: db.messages.find(wanted).sort("id", ASCENDING).limit(PAGE).to_list()
+        )
+
+    async def restore(self, owner: str, thread: Thread, messages: Sequence[Message]) -> Thread:
+        """Put back a thread, then its messages."""
+        await self._refuse_keys_of_others(owner, thread.id, messages)
+        times = {"created_at": thread.created_at, "updated_at": thread.updated_at}
+        used = max([thread.created_at, *(message.created_at for message in messages if message.created_at)])
+        change = {
+            "$setOnInsert": {"_id": ObjectId(), "title": thread.title, **times, **FREE, "answer": []},
+            "$max": {"last": messages[-1].id if messages else 0, "used_on": _day(used.astimezone(UTC))},
+        }
+        restored = await self.database.query(
+            lambda db: db.threads.find_one_and_update(
+                {"owner": owner, "id": thread.id},
+                change,
+                {"answer": 0},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        )
+        if not restored:
+            raise NotFound
+        additions = [
+            UpdateOne({"thread": restored["_id"], "id": each.id}, {"$setOnInsert": _restored(owner, each)}, upsert=True)
+            for each in messages
+        ]
+        if additions:
+            await self.database.query(lambda db: db.messages.bulk_write(additions))
+        return _thread(restored)
+
+    async def _refuse_keys_of_others(self, owner: str, thread_id: str, messages: Sequence[Message]) -> None:
+        keys = [{"owner": owner, "turn": message.turn} for message in messages if message.role == "user"]
+        found = await self.database.query(
+            lambda db: db.messages.find({"_id": {"$in": keys}}, {"turn": 1}).limit(len(keys) or 1).to_list()
+        )
+        if not found:
+            return
+        thread = await self._thread(owner, thread_id)
+        for turn in [question["turn"] for question in found]:
+            asked = await self._asked(owner, turn)
+            if asked and (not thread or asked["thread"] != thread["_id"]):
+                raise KeyReused
 
     async def _erase_deleted(self) -> None:
         """Erase the threads of NOBODY with their messages, a batch at a time."""
@@ -376,6 +478,28 @@ def _document(turn: Turn, message: Message, number: int) -> Document:
         "usage": _json(message.usage),
         "created_at": datetime.now(UTC),
     }
+
+
+def _restored(owner: str, message: Message) -> Document:
+    return {
+        "_id": {"owner": owner, "turn": message.turn} if message.role == "user" else ObjectId(),
+        "turn": message.turn,
+        "role": message.role,
+        "content": message.content,
+        "data": _json(message.data),
+        "usage": _json(message.usage),
+        "created_at": message.created_at,
+    }
+
+
+def _thread(document: Document) -> Thread:
+    return Thread(document["id"], document["title"], document["created_at"], document["updated_at"])
+
+
+def _whole(document: Document) -> Message:
+    """A message with all that is stored of it."""
+    place = {"id": document["id"], "turn": document["turn"], "created_at": document["created_at"]}
+    return replace(_message(document), **place)
 
 
 def _message(document: Document) -> Message:

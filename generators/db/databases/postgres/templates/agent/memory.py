@@ -9,12 +9,13 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import anyio
-from asyncpg import Record
+from asyncpg import Record, UniqueViolationError
 
 from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check
 from postgres import Postgres
@@ -98,9 +99,48 @@ delete from threads where ctid = any (array(
 ))
 returning true
 """
+
+EVERY_THREAD = """
+select owner, id, title, created_at, updated_at from threads
+where (owner, created_at, id) > ($1, $2, $3)
+order by owner, created_at, id limit $4
+"""
+EVERY_MESSAGE = """
+select id, turn, role, content, data, usage, created_at from messages
+where owner = $1 and thread_id = $2 and id > $3
+order by id limit $4
+"""
+RESTORE = """
+with thread as (
+  insert into threads (owner, id, title, created_at, updated_at, used_on) values ($1, $2, $3, $4, $5, $6)
+  on conflict (owner, id) do update set used_on = greatest(threads.used_on, excluded.used_on)
+  returning id, title, created_at, updated_at
+), said as (
+  insert into messages (owner, thread_id, id, turn, step, role, content, data, usage, created_at)
+  overriding system value
+  select $1, $2, new.id, new.turn,
+    case new.role when 'user' then 0 else
+      coalesce((select max(step) from messages where owner = $1 and turn = new.turn), 0)
+        + row_number() over (partition by new.turn, new.role = 'user' order by new.id)
+    end,
+    new.role, new.content, new.data, new.usage, new.created_at
+  from unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::json[], $12::json[], $13::timestamptz[])
+    as new (id, turn, role, content, data, usage, created_at)
+  on conflict (owner, thread_id, id) do nothing
+)
+select * from thread
+"""
+# The database numbers messages by itself: from now on above the one that was restored.
+NUMBER_ABOVE = """
+select setval(numbers, greatest($1, nextval(numbers)))
+from (select pg_get_serial_sequence('messages', 'id')::regclass as numbers) as sequence
+"""
+
 PING = "select (select 1 from threads limit 1), (select 1 from messages limit 1)"
 
 LAST = 2**63 - 1  # no message has a higher id
+FIRST = datetime.fromtimestamp(0, UTC)
+PAGE = 25  # threads or messages that are read at once
 
 
 class PostgresMemory:
@@ -254,6 +294,50 @@ class PostgresMemory:
     async def forget(self, days: int, batch: int) -> int:
         """Delete threads without a message for `days` days."""
         return len(await self.database.query(FORGET, days, batch))
+
+    # The whole memory
+
+    async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
+        """All threads, those of an owner together, oldest first."""
+        place: tuple[str, datetime, str] = ("", FIRST, "")  # no owner is called so
+        more = True
+        while more:
+            rows = await self.database.query(EVERY_THREAD, *place, PAGE)
+            for owner, *thread in rows:
+                yield owner, Thread(*thread)
+                place = (owner, thread[2], thread[0])
+            more = len(rows) == PAGE
+
+    async def every_message(self, owner: str, thread_id: str) -> AsyncGenerator[Message]:
+        """All messages of a thread, oldest first."""
+        last, more = 0, True
+        while more:
+            rows = await self.database.query(EVERY_MESSAGE, owner, thread_id, last, PAGE)
+            for row in rows:
+                last = row["id"]
+                yield replace(_message(row), id=last, turn=row["turn"], created_at=row["created_at"])
+            more = len(rows) == PAGE
+
+    async def restore(self, owner: str, thread: Thread, messages: Sequence[Message]) -> Thread:
+        """Put back a thread, or more of its messages, in one statement."""
+        if messages:
+            await self.database.query(NUMBER_ABOVE, messages[-1].id)
+        used = max([thread.created_at, *(message.created_at for message in messages if message.created_at)])
+        try:
+            (row,) = await self.database.query(
+                RESTORE,
+                *(owner, thread.id, thread.title, thread.created_at, thread.updated_at, used.astimezone(UTC).date()),
+                [message.id for message in messages],
+                [message.turn for message in messages],
+                [message.role for message in messages],
+                [message.content for message in messages],
+                [_json(message.data) for message in messages],
+                [_json(message.usage) for message in messages],
+                [message.created_at for message in messages],
+            )
+        except UniqueViolationError:
+            raise KeyReused from None
+        return Thread(**row)
 
 
 def build_memory(settings: Settings) -> Memory:

@@ -6,7 +6,7 @@ Every key begins with the name of the database (DB_NAME) and a colon. After it:
     thread/OWNER/ID      hash         number, title, created_at, updated_at; run and run_until while a turn holds it
     messages/NUMBER      stream       the messages of a thread, 1-0, 2-0, ...: turn, role, content, data, usage, at
     turn/OWNER/KEY       hash         thread and number, and where in its messages question and answer stand
-    threads/OWNER        sorted set   the ids of an owner's threads by number, so by age
+    threads/OWNER        sorted set   the ids of an owner's threads by created_at
     used                 sorted set   OWNER/ID of all threads by the second of their newest message, for the retention
     deleted              list         OWNER/NUMBER of deleted threads whose messages and turns are yet to be cleared
     serial               string       how many threads there ever were: the number of the newest
@@ -24,8 +24,9 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,7 @@ from settings import Settings
 
 REFUSALS = {"not found": NotFound, "busy": Busy, "key reused": KeyReused}
 CLEAR_BATCH = 200  # messages of deleted threads in one script
+PAGE = 25  # threads or messages that are read at once, of the whole memory
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 type Entry = tuple[str, list[str]]  # of a stream: where it stands, and its fields and values in turn
@@ -158,7 +160,7 @@ class RedisMemory:
     async def threads(self, owner: str, limit: int, before: str | None = None) -> list[Thread]:
         """Threads, newest first."""
         rows = await self._run(scripts.THREADS, owner, limit, *_given(before))
-        return [Thread(id_, title, _time(created), _time(updated)) for id_, title, created, updated in rows]
+        return [_thread(row) for row in rows]
 
     async def messages(self, owner: str, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
         """Messages, newest first, read in pieces until there are enough that a person reads."""
@@ -177,6 +179,55 @@ class RedisMemory:
         await self._clear()
         return int(count)
 
+    # The whole memory
+
+    async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
+        """All threads, those of an owner together, oldest first."""
+        second, skip, count = "-inf", 0, PAGE
+        while count == PAGE:
+            owners, second, skip, count = await self._run(scripts.OWNERS, second, skip, PAGE)
+            for owner in owners:
+                async for thread in self._oldest_first(owner):
+                    yield owner, thread
+
+    async def _oldest_first(self, owner: str) -> AsyncGenerator[Thread]:
+        last, more = None, True
+        while more:
+            rows = await self._run(scripts.THREADS_AFTER, owner, PAGE, *_given(last))
+            for row in rows:
+                last = row[0]
+                yield _thread(row)
+            more = len(rows) == PAGE
+
+    async def every_message(self, owner: str, thread_id: str) -> AsyncGenerator[Message]:
+        """All messages of a thread, oldest first."""
+        place, more = "-", True
+        while more:
+            (entries,) = await self._run(scripts.MESSAGES_AFTER, owner, thread_id, PAGE, place)
+            for entry in entries:
+                place = f"({entry[0]}"
+                shown = _shown(entry)
+                yield replace(_message(entry), id=shown.id, created_at=shown.created_at, turn=_fields(entry)["turn"])
+            more = len(entries) == PAGE
+
+    async def restore(self, owner: str, thread: Thread, messages: Sequence[Message]) -> Thread:
+        """Put back a thread, or more of its messages, in one script."""
+        used = max([thread.created_at, *(message.created_at for message in messages if message.created_at)])
+        title = "" if thread.title is None else json.dumps(thread.title)
+        rows = [
+            (
+                *(message.id, message.turn, message.role, message.content),
+                *(_json(message.data), _json(message.usage), _since(message.created_at or thread.created_at)),
+            )
+            for message in messages
+        ]
+        (row,) = await self._run(
+            scripts.RESTORE,
+            *(owner, thread.id, title, _since(thread.created_at), _since(thread.updated_at), _since(used) // 1_000_000),
+            *(value for row in rows for value in row),
+        )
+        return _thread(row)
+
     async def _clear(self) -> None:
         """Remove what deleted threads left behind; what an outage leaves of it is removed the next time."""
         with suppress(Unavailable):
@@ -194,6 +245,11 @@ class RedisMemory:
 def build_memory(settings: Settings) -> Memory:
     """The memory that the settings describe."""
     return RedisMemory(Database(settings), settings.history_window, settings.max_content)
+
+
+def _thread(row: list[Any]) -> Thread:
+    id_, title, created_at, updated_at = row
+    return Thread(id_, title, _time(created_at), _time(updated_at))
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
@@ -229,3 +285,7 @@ def _microseconds(seconds: float) -> int:
 
 def _time(microseconds: str) -> datetime:
     return EPOCH + timedelta(microseconds=int(microseconds))
+
+
+def _since(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)

@@ -34,11 +34,10 @@ local time = redis.call('TIME')
 local seconds = tonumber(time[1])
 local now = string.format('%d%06d', time[1], time[2])
 
-local function make(owner, id)
+local function make(owner, id, created, updated)
   local number = redis.call('INCR', prefix .. 'serial')
-  redis.call('HSET', thread_of(owner, id), 'number', number, 'created_at', now, 'updated_at', now)
-  redis.call('ZADD', threads_of(owner), number, id)
-  redis.call('ZADD', used, seconds, owner .. '/' .. id)
+  redis.call('HSET', thread_of(owner, id), 'number', number, 'created_at', created, 'updated_at', updated)
+  redis.call('ZADD', threads_of(owner), created, id)
   return number
 end
 
@@ -52,6 +51,28 @@ local function remove(owner, id, number)
   redis.call('ZREM', threads_of(owner), id)
   redis.call('ZREM', used, owner .. '/' .. id)
   redis.call('RPUSH', deleted, owner .. '/' .. number)
+end
+
+-- The number of a message within its thread, 0 where there is no message.
+local function number_in(entry)
+  return entry and tonumber(string.match(entry[1], '%d+')) or 0
+end
+
+local function newest(log)
+  return redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+end
+
+-- Where a thread stands among those of its owner.
+local function place_of(owner, id)
+  return redis.call('ZSCORE', threads_of(owner), id)
+end
+
+local function describe(owner, ids)
+  local found = {'ok'}
+  for _, id in ipairs(ids) do
+    table.insert(found, {id, unpack(redis.call('HMGET', thread_of(owner, id), 'title', 'created_at', 'updated_at'))})
+  end
+  return found
 end
 
 local function message(number, at)
@@ -78,14 +99,14 @@ local asked_in, asked_number, asked, answered = find(owner, turn)
 if asked_in and (asked_in ~= id or message(asked_number, asked)[2][6] ~= question) then return {'key reused'} end
 if holder and holder ~= run and tonumber(held_until) > tonumber(now) then return {'busy'} end
 
-number = number or make(owner, id)
+number = number or make(owner, id, now, now)
 touch(owner, id)
 redis.call('HSET', thread, 'run', run, 'run_until', string.format('%.0f', tonumber(now) + tonumber(lease)))
 local log = messages_of(number)
 local earlier = redis.call('XREVRANGE', log, '+', '-', 'COUNT', window)
 if asked_in then return {'ok', earlier, answered and message(number, answered)} end
 
-local place = redis.call('XLEN', log) + 1
+local place = number_in(earlier[1]) + 1
 redis.call('XADD', log, place .. '-0', 'turn', turn, 'role', 'user', 'content', question, 'at', now)
 redis.call('UNLINK', turn_of(owner, turn))
 redis.call('HSET', turn_of(owner, turn), 'thread', id, 'number', number, 'question', place .. '-0')
@@ -102,7 +123,7 @@ if not number then return {'not found'} end
 if holder ~= run then return {'busy'} end
 
 local log = messages_of(number)
-local place = redis.call('XLEN', log)
+local place = number_in(newest(log))
 for n = 5, #ARGV, 4 do
   local role, content, data, usage = unpack(ARGV, n, n + 3)
   place = place + 1
@@ -136,7 +157,8 @@ return {'ok'}
 CREATE = Script("""
 local owner, id, title = unpack(ARGV)
 if redis.call('HGET', thread_of(owner, id), 'number') then return {'ok'} end
-make(owner, id)
+make(owner, id, now, now)
+touch(owner, id)
 if title then redis.call('HSET', thread_of(owner, id), 'title', title) end
 return {'ok'}
 """)
@@ -207,15 +229,11 @@ THREADS = Script(
 local owner, limit, before = unpack(ARGV)
 local newest = '+inf'
 if before then
-  local number = redis.call('HGET', thread_of(owner, before), 'number')
-  if not number then return {'ok'} end
-  newest = '(' .. number
+  local place = place_of(owner, before)
+  if not place then return {'ok'} end
+  newest = '(' .. place
 end
-local found = {'ok'}
-for _, id in ipairs(redis.call('ZRANGE', threads_of(owner), newest, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit)) do
-  table.insert(found, {id, unpack(redis.call('HMGET', thread_of(owner, id), 'title', 'created_at', 'updated_at'))})
-end
-return found
+return describe(owner, redis.call('ZRANGE', threads_of(owner), newest, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, limit))
 """,
     "no-writes",
 )
@@ -229,3 +247,78 @@ return {'ok', redis.call('XREVRANGE', messages_of(number), newest, '-', 'COUNT',
 """,
     "no-writes",
 )
+
+# Owners, each once: at the oldest of its threads. It goes through all threads by the second in which they were used;
+# `skip` says how many of the second `from` have been seen.
+OWNERS = Script(
+    """
+local from, skip, limit = unpack(ARGV)
+local owners = {}
+local found = redis.call('ZRANGE', used, from, '+inf', 'BYSCORE', 'WITHSCORES', 'LIMIT', skip, limit)
+for n = 1, #found, 2 do
+  local owner, id = string.match(found[n], '^([^/]*)/(.*)$')
+  local oldest = redis.call('ZRANGE', threads_of(owner), '-inf', '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
+  if oldest == id then table.insert(owners, owner) end
+  if found[n + 1] == from then skip = skip + 1 else from, skip = found[n + 1], 1 end
+end
+return {'ok', owners, from, skip, #found / 2}
+""",
+    "no-writes",
+)
+
+THREADS_AFTER = Script(
+    """
+local owner, limit, after = unpack(ARGV)
+local oldest = '-inf'
+if after then
+  local place = place_of(owner, after)
+  if not place then return {'ok'} end
+  oldest = '(' .. place
+end
+return describe(owner, redis.call('ZRANGE', threads_of(owner), oldest, '+inf', 'BYSCORE', 'LIMIT', 0, limit))
+""",
+    "no-writes",
+)
+
+MESSAGES_AFTER = Script(
+    """
+local owner, id, count, oldest = unpack(ARGV)
+local number = redis.call('HGET', thread_of(owner, id), 'number')
+if not number then return {'ok', {}} end
+return {'ok', redis.call('XRANGE', messages_of(number), oldest, '+', 'COUNT', count)}
+""",
+    "no-writes",
+)
+
+RESTORE = Script("""
+local owner, id, title, created, updated, used_at = unpack(ARGV, 1, 6)
+local thread = thread_of(owner, id)
+local number = redis.call('HGET', thread, 'number')
+for n = 7, #ARGV, 7 do
+  local asked_in = find(owner, ARGV[n + 1])
+  if asked_in and asked_in ~= id then return {'key reused'} end
+end
+
+if not number then
+  number = make(owner, id, created, updated)
+  if title ~= '' then redis.call('HSET', thread, 'title', cjson.decode(title)) end
+end
+redis.call('ZADD', used, 'GT', used_at, owner .. '/' .. id)
+local log = messages_of(number)
+local there = number_in(newest(log))
+for n = 7, #ARGV, 7 do
+  local place, turn, role, content, data, usage, at = unpack(ARGV, n, n + 6)
+  if tonumber(place) > there then
+    redis.call('XADD', log, place .. '-0', 'turn', turn, 'role', role, 'content', content,
+      'data', data, 'usage', usage, 'at', at)
+    local key = turn_of(owner, turn)
+    if role == 'user' then
+      redis.call('UNLINK', key)
+      redis.call('HSET', key, 'thread', id, 'number', number, 'question', place .. '-0')
+    else
+      redis.call('HSET', key, 'answer', place .. '-0')
+    end
+  end
+end
+return describe(owner, {id})
+""")

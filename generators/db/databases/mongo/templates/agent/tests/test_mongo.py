@@ -5,6 +5,7 @@ import itertools
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,6 +198,7 @@ async def test_every_search_uses_an_index(commands: Commands, asked: set[int], k
     with pytest.raises(NotFound):
         await begin(kept, owner, "nowhere", "k5", create=False)
     await lead(kept, owner, "thread", "k5")
+    await take_out_and_put_back(kept, owner)
     await kept.delete(owner, "thread")
     await age(kept.database.settings, owner, empty, CENTURIES + 2)
     assert await kept.forget(CENTURIES, 5) == 1
@@ -208,6 +210,16 @@ async def test_every_search_uses_an_index(commands: Commands, asked: set[int], k
         assert any(serves(index, wanted, order) for index in indexes[collection]), (collection, wanted, order)
     lines = enumerate(inspect.getsource(memory).splitlines(), 1)
     assert asked >= {number for number, line in lines if "self.database.query(" in line}
+
+
+async def take_out_and_put_back(kept: MongoMemory, owner: str) -> None:
+    threads = [thread async for found, thread in kept.every_thread() if found == owner]
+    for thread in threads:
+        messages = [message async for message in kept.every_message(owner, thread.id)]
+        await kept.restore(owner, thread, messages)
+        for message in messages:
+            message.turn += " moved"
+        await kept.restore(owner, replace(thread, id=f"{thread.id} moved"), messages)
 
 
 async def indexes_of(database: Mongo, collection: str) -> list[Keys]:

@@ -5,7 +5,7 @@ import os
 import re
 import uuid
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 type Link = Connection[Record]
 
 SECONDS = timedelta(seconds=10)
+MOMENT = datetime(2020, 1, 1, tzinfo=UTC)
 STATEMENTS: dict[str, tuple[object, ...]] = {
     "TAKE": ("owner", "thread 7", "run", SECONDS),
     "TAKE_OR_CREATE": ("owner", "thread 7", "run", SECONDS),
@@ -36,6 +37,12 @@ STATEMENTS: dict[str, tuple[object, ...]] = {
     "THREADS_BEFORE": ("owner", 50, "thread"),
     "MESSAGES": ("owner", "thread 7", 50, memory.LAST),
     "FORGET": (190, 100),
+    "EVERY_THREAD": ("owner", MOMENT, "thread 7", 25),
+    "EVERY_MESSAGE": ("owner", "thread 7", 0, 25),
+    "RESTORE": (
+        *("owner", "thread 7", None, MOMENT, MOMENT, MOMENT.date()),
+        *([1], ["key"], ["user"], ["question"], [None], [None], [MOMENT]),
+    ),
 }
 
 
@@ -54,7 +61,7 @@ def test_every_statement_is_examined() -> None:
         for name, value in vars(memory).items()
         if name.isupper() and isinstance(value, str) and re.match(r"\s*(select|insert|update|delete|with) ", value)
     }
-    assert sql == {*STATEMENTS, "PING"}  # PING reads one row of each table
+    assert sql == {*STATEMENTS, "PING", "NUMBER_ABOVE"}  # PING reads one row of each table, the other none
 
 
 @pytest.fixture

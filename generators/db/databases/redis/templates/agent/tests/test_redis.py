@@ -32,16 +32,21 @@ VALUES: dict[str, tuple[str | int, ...]] = {
     "RENAME": ("thread", "title"),
     "THREADS": (PAGE, "thread"),
     "MESSAGES": ("thread", PAGE, "(9-0"),
+    "OWNERS": ("-inf", 0, PAGE),
+    "THREADS_AFTER": (PAGE, "thread"),
+    "MESSAGES_AFTER": ("thread", PAGE, "(9-0"),
+    "RESTORE": ("thread", "", 1, 1, 1, 10**6, "moved", "user", "question", "", "", 1),
     "DELETE": ("thread",),
     "CLEAR": (PAGE,),
     "FORGET": (100_000, PAGE),
 }
-WITHOUT_OWNER = ("CLEAR", "FORGET")
+WITHOUT_OWNER = ("CLEAR", "FORGET", "OWNERS")
 
 # One key, member, field or end of a list at a time, however much there is.
-SINGLE = {"HDEL", "HGET", "HMGET", "HSET", "INCR", "LINDEX", "LPOP", "RPUSH", "TIME", "UNLINK", "XADD", "XLEN"} | {
+SINGLE = {"HDEL", "HGET", "HMGET", "HSET", "INCR", "LINDEX", "LPOP", "RPUSH", "TIME", "UNLINK", "XADD"} | {
     "ZADD",
     "ZREM",
+    "ZSCORE",
 }
 # As many as they are told, and where they are told it.
 COUNTED = {"XRANGE": "COUNT", "XREVRANGE": "COUNT", "ZRANGE": "LIMIT"}
@@ -141,11 +146,11 @@ async def test_what_a_deleted_thread_leaves_is_cleared(
         await kept.finish(turn, [Message("assistant", "ho")])
     number = await database.send("HGET", f"{database.prefix}thread/{owner}/thread", "number")
     log = f"{database.prefix}messages/{number}"
-    assert await database.send("XLEN", log) == 14
+    assert len(await database.send("XRANGE", log, "-", "+")) == 14
     await kept.delete(owner, "thread")
     with pytest.raises(NotFound):
         await kept.messages(owner, "thread", 1)
-    assert await database.send("XLEN", log) == 0
+    assert await database.send("XRANGE", log, "-", "+") == []
     for n in range(7):
         turn_key = f"{database.prefix}turn/{owner}/key{n}"
         assert await database.send("HGET", turn_key, "thread") is None
