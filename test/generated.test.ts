@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { LogicId } from '../generators/agent/logics/index.ts';
-import type { DatabaseId } from '../generators/db/databases/index.ts';
+import { type DatabaseId, databases } from '../generators/db/databases/index.ts';
 import type { InterfaceId } from '../generators/interface/interfaces/index.ts';
 import { combinations, covering, distinctFiles, generateAll, label } from './support/combinations.ts';
 import { readTree, temporaryFolder } from './support/folders.ts';
@@ -113,6 +113,17 @@ function copyOf(project: string): string {
   cpSync(project, copy, { recursive: true });
   return copy;
 }
+
+it('gives each kind of database a volume of its own, so that none starts on the files of another', () => {
+  const volumes = Object.values(databases).map(({ volume }) => volume);
+  assert.equal(new Set(volumes).size, volumes.length);
+  for (const combination of combinations) {
+    const project = projects.get(label(combination)) as string;
+    const compose = readFileSync(path.join(project, 'docker-compose.yml'), 'utf8');
+    const { volume } = databases[combination.database];
+    assert.match(compose, new RegExp(`^ +name: .*_${path.basename(project)}_${volume}\\b`, 'm'));
+  }
+});
 
 describe('every generated file', () => {
   const clean: [string, RegExp, string, string[]][] = [

@@ -24,6 +24,8 @@ export interface Database {
   readonly folder: string;
   /** The service is called `<agent>-<service>`. */
   readonly service: string;
+  /** What its volume is called, after the project and the agent; no two databases share one, so none finds another's files. */
+  readonly volume: string;
   /** The agent's DATABASE_URL in the Compose file, without a password, for the agent called `name`. */
   readonly url: (name: string) => string;
   /** The files that set an empty database up, in their order, relative to the project. */

@@ -4,6 +4,7 @@ export const mongo = {
   label: 'MongoDB',
   folder: import.meta.dirname,
   service: 'mongo',
+  volume: 'data_mongo',
   url: (name) => `mongodb://\${DB_USER}@${name}-mongo:27017/\${DB_NAME}`,
   initFiles: ['init-collections.js'],
   secrets: [

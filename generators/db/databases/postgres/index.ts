@@ -4,6 +4,7 @@ export const postgres = {
   label: 'PostgreSQL',
   folder: import.meta.dirname,
   service: 'postgres',
+  volume: 'data',
   url: (name) => `postgresql://\${DB_USER}@${name}-postgres:5432/\${DB_NAME}`,
   initFiles: ['init-tables.sql', 'init-role.sh'],
   secrets: [

@@ -4,6 +4,7 @@ export const redis = {
   label: 'Redis',
   folder: import.meta.dirname,
   service: 'redis',
+  volume: 'data_redis',
   url: (name) => `redis://\${DB_USER}@${name}-redis:6379/\${DB_NAME}`,
   initFiles: ['redis.conf', 'init-users.sh'],
   secrets: [
