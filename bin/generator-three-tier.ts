@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createEnv } from 'yeoman-environment';
 
-const COMMANDS = ['app', 'db', 'agent', 'interface'];
+const COMMANDS = ['app', 'db', 'agent', 'interface', 'update'];
 const GENERATORS = path.join(import.meta.dirname, '../generators');
 
 function version(): string {
@@ -16,7 +16,7 @@ async function run(words: string[]): Promise<void> {
     const file = path.join(GENERATORS, command, `index${path.extname(import.meta.filename)}`);
     env.register(file, { namespace: `three-tier:${command}` });
   }
-  // The first word may name a tier, as in `generator-three-tier db --database postgres`.
+  // The first word may name a command, as in `generator-three-tier db --database postgres`.
   const [first = ''] = words;
   const [command, args] = COMMANDS.includes(first) ? [first, words.slice(1)] : ['app', words];
   const help = args.includes('--help') || args.includes('-h');

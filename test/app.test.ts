@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { installedVersion } from '../generators/shared/package.ts';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { run } from './support/generate.ts';
 
@@ -33,6 +34,7 @@ describe('three-tier', () => {
       logic: 'langgraph',
       name: 'lyco',
       tiers: ['db', 'agent', 'interface'],
+      version: installedVersion(),
     });
     assert.deepEqual(Object.keys(stored), Object.keys(stored).sort(), 'keys are sorted');
   });
@@ -195,8 +197,10 @@ describe('three-tier', () => {
     writeFileSync(path.join(pending, 'files/ops/new.sh'), 'echo staged\n');
     writeFileSync(
       path.join(pending, 'journal.json'),
-      JSON.stringify({ write: ['ops/new.sh'], remove: ['.gitignore'] }),
+      JSON.stringify({ write: [{ path: 'ops/new.sh', was: null }], remove: [] }),
     );
+    const dryRun = await run(cwd, 'app', ['lyco', '--yes', '--dry-run']);
+    assert.match(dryRun.lines[0] ?? '', /was killed; run the command without --dry-run, which finishes it first\.$/);
     await run(cwd, 'app', ['lyco', '--yes']);
     assert.equal(readFileSync(path.join(project, 'ops/new.sh'), 'utf8'), 'echo staged\n');
     assert.ok(!existsSync(pending));

@@ -1,67 +1,139 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createProject, finishPending, updateProject } from '../generators/shared/apply.ts';
-import { readBaseline } from '../generators/shared/baseline.ts';
+import { NO_BASELINE, readBaseline } from '../generators/shared/baseline.ts';
 import type { ProjectFile } from '../generators/shared/overlay.ts';
+import { change } from './support/change.ts';
 import { readTree, temporaryFolder } from './support/folders.ts';
 
-const APPLY = path.join(import.meta.dirname, '../generators/shared/apply.js');
+const KILL_AT = path.join(import.meta.dirname, 'support/kill_at.js');
+const CHANGE = path.join(import.meta.dirname, 'support/change.js');
 
-/** Enough files that writing them can be interrupted in the middle. */
-const MANY = 4000;
-const many: ProjectFile[] = Array.from({ length: MANY }, (_, n) => file(`f/${n}.txt`, `${n}`.repeat(2000)));
-
-function file(name: string, contents: string): ProjectFile {
-  return { path: name, contents, mode: 0o644 };
+function file(name: string, contents: string, mode = 0o644): ProjectFile {
+  return { path: name, contents, mode };
 }
 
-/** Starts `call` in a process of its own, waits until `begun` holds, and kills it. */
-async function killedWhile(begun: () => boolean, call: string): Promise<void> {
-  const files = `Array.from({ length: ${MANY} }, (_, n) => ({ path: 'f/' + n + '.txt', contents: String(n).repeat(2000), mode: 0o644 }))`;
-  const program = `import * as apply from ${JSON.stringify(APPLY)}; const files = ${files}; ${call}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
-  const ended = new Promise((resolve) => child.on('close', (_code, signal) => resolve(signal)));
-  while (!begun() && child.exitCode === null) await sleep(1);
-  child.kill('SIGKILL');
-  assert.equal(await ended, 'SIGKILL', 'it was killed before it was done');
+/** Runs `change` in a process of its own that is killed at a call that changes the disk; whether it came to that. */
+function isKilledAt(call: number, root: string, files: readonly ProjectFile[]): boolean {
+  const { status, signal, stderr } = spawnSync(process.execPath, ['--import', KILL_AT, CHANGE, root], {
+    env: { ...process.env, KILL_AT: String(call) },
+    input: JSON.stringify(files),
+    encoding: 'utf8',
+  });
+  assert.ok(status === 0 || signal === 'SIGKILL', stderr);
+  return signal === 'SIGKILL';
 }
 
-describe('a run that is killed', () => {
-  it('while it makes a project leaves none, and the next run sweeps up and makes it', async () => {
-    const cwd = temporaryFolder();
-    const root = path.join(cwd, 'lyco');
-    const begun = () => readdirSync(cwd).length > 0;
-    await killedWhile(begun, `apply.createProject(${JSON.stringify(root)}, files)`);
-    assert.ok(!existsSync(root));
-    createProject(root, many);
-    assert.deepEqual(readdirSync(cwd), ['lyco']);
-    assert.equal(readdirSync(path.join(root, 'f')).length, MANY);
+/** Does something for each call at which a process can be killed; `prepare` makes what it is killed in. */
+async function atEveryCall(
+  files: readonly ProjectFile[],
+  prepare: () => string,
+  afterKill: (root: string) => void | Promise<void>,
+): Promise<number> {
+  for (let call = 1; ; call += 1) {
+    const root = prepare();
+    const wasKilled = isKilledAt(call, root, files);
+    await afterKill(root);
+    if (!wasKilled) return call - 1;
+  }
+}
+
+const BEFORE = [
+  file('same', 'stays\n'),
+  file('unedited', 'old\n'),
+  file('edited', 'one\ntwo\nthree\n'),
+  file('collides', 'old\n'),
+  file('deleted', 'old\n'),
+  file('deep/er/gone', 'old\n'),
+  file('run.sh', 'old\n', 0o755),
+];
+const AFTER = [
+  file('same', 'stays\n'),
+  file('unedited', 'new\n'),
+  file('edited', 'one\ntwo\nthree, renewed\n'),
+  file('collides', 'new\n'),
+  file('deleted', 'new\n'),
+  file('fresh/er/here', 'new\n'),
+  file('run.sh', 'new\n', 0o755),
+];
+
+/** A project with every kind of change in front of it. */
+function editedProject(): string {
+  const root = path.join(temporaryFolder(), 'lyco');
+  createProject(root, BEFORE);
+  writeFileSync(path.join(root, 'edited'), 'mine\none\ntwo\nthree\n');
+  writeFileSync(path.join(root, 'collides'), 'mine\n');
+  unlinkSync(path.join(root, 'deleted'));
+  return root;
+}
+
+describe('a run that is killed at any of its calls to the file system', function () {
+  this.timeout(300_000);
+
+  it('leaves no project or the whole one, and the next run sweeps up', async () => {
+    const whole = path.join(temporaryFolder(), 'lyco');
+    createProject(whole, AFTER);
+    const calls = await atEveryCall(
+      AFTER,
+      () => path.join(temporaryFolder(), 'agents/lyco'),
+      async (root) => {
+        if (existsSync(root)) assert.deepEqual(readTree(root), readTree(whole), 'it is whole');
+        await change(root, AFTER);
+        assert.deepEqual(readTree(root), readTree(whole));
+        assert.deepEqual(readdirSync(path.dirname(root)), ['lyco'], 'nothing is left beside it');
+      },
+    );
+    assert.ok(calls > 20, `${calls} calls`);
   });
 
-  it('while it stages an update leaves the project as it was', async () => {
-    const root = path.join(temporaryFolder(), 'lyco');
-    createProject(root, [file('a.txt', 'before\n')]);
-    const before = readTree(root);
-    const begun = () => existsSync(path.join(root, '.three-tier/pending/files/f/9.txt'));
-    await killedWhile(begun, `apply.updateProject(${JSON.stringify(root)}, files, [], files)`);
-    rmSync(path.join(root, '.three-tier/pending'), { recursive: true });
-    assert.deepEqual(readTree(root), before);
+  it('leaves an empty folder to fill, or is finished by the next', async () => {
+    const whole = path.join(temporaryFolder(), 'lyco');
+    createProject(whole, AFTER);
+    const calls = await atEveryCall(AFTER, temporaryFolder, async (root) => {
+      await change(root, AFTER);
+      assert.deepEqual(readTree(root), readTree(whole));
+    });
+    assert.ok(calls > 30, `${calls} calls`);
   });
 
-  it('while it renames an update into place is finished by the next', async () => {
-    const root = path.join(temporaryFolder(), 'lyco');
-    createProject(root, [file('a.txt', 'before\n')]);
-    const begun = () => existsSync(path.join(root, 'f'));
-    await killedWhile(begun, `apply.updateProject(${JSON.stringify(root)}, files, ['a.txt'], files)`);
-    assert.ok(existsSync(path.join(root, '.three-tier/pending/journal.json')));
-    finishPending(root);
-    assert.equal(readdirSync(path.join(root, 'f')).length, MANY);
-    assert.ok(!existsSync(path.join(root, 'a.txt')), 'what was to be removed is removed');
-    assert.deepEqual(readdirSync(path.join(root, '.three-tier')), ['baseline.json.gz']);
-    assert.equal(readBaseline(root).size, MANY);
+  it('leaves a project as it was, or is finished by the next; no edit is lost', async () => {
+    const undisturbed = editedProject();
+    await change(undisturbed, AFTER);
+    const expected = readTree(undisturbed);
+    assert.equal(expected.get('edited'), 'mine\none\ntwo\nthree, renewed\n');
+    assert.deepEqual([expected.get('collides'), expected.get('collides.new')], ['mine\n', 'new\n']);
+    const calls = await atEveryCall(AFTER, editedProject, async (root) => {
+      assert.match(readFileSync(path.join(root, 'edited'), 'utf8'), /^mine\n/);
+      assert.equal(readFileSync(path.join(root, 'collides'), 'utf8'), 'mine\n');
+      await change(root, AFTER);
+      assert.deepEqual(readTree(root), expected);
+      assert.deepEqual(readdirSync(path.join(root, '.three-tier')), ['baseline.json.gz']);
+      assert.ok(!existsSync(path.join(root, 'deep')), 'folders that it empties are gone');
+      assert.equal(statSync(path.join(root, 'run.sh')).mode & 0o777, 0o755);
+    });
+    assert.ok(calls > 30, `${calls} calls`);
+  });
+
+  it('does not touch what is edited before the next run finishes it', async () => {
+    await atEveryCall(AFTER, editedProject, async (root) => {
+      appendFileSync(path.join(root, 'unedited'), 'mine too\n');
+      const edited = readFileSync(path.join(root, 'unedited'), 'utf8');
+      await change(root, AFTER);
+      assert.equal(readFileSync(path.join(root, 'unedited'), 'utf8'), edited);
+      const isOld = edited.startsWith('old');
+      assert.equal(existsSync(path.join(root, 'unedited.new')), isOld, 'what is new is offered');
+    });
   });
 });
 
@@ -72,27 +144,23 @@ describe('an update', () => {
     return root;
   };
 
-  it('removes the folders that it empties', () => {
-    const root = project(file('deep/er/gone', '1\n'), file('stays', '1\n'));
-    updateProject(root, [], ['deep/er/gone'], [file('stays', '1\n')]);
-    assert.deepEqual([...readTree(root).keys()], ['.three-tier/baseline.json.gz', 'stays']);
-    assert.ok(!existsSync(path.join(root, 'deep')));
+  it('leaves a file as it is that was changed after the decision about it', () => {
+    const root = project(file('a', '1\n'), file('b', '1\n'));
+    const write = ['a', 'b'].map((name) => ({ ...file(name, '2\n'), was: 'the digest of what is gone' }));
+    assert.deepEqual(updateProject(root, { write, remove: [] }, NO_BASELINE), ['a', 'b']);
+    assert.equal(readFileSync(path.join(root, 'a'), 'utf8'), '1\n');
+    assert.equal(readBaseline(root)?.files.get('a'), '1\n', 'the next run compares with what was there');
   });
 
-  it('keeps the modes that were asked for', () => {
-    const root = project({ path: 'run.sh', contents: '1\n', mode: 0o755 });
-    const files = [{ path: 'run.sh', contents: '2\n', mode: 0o755 }];
-    updateProject(root, files, [], files);
-    assert.equal(statSync(path.join(root, 'run.sh')).mode & 0o777, 0o755);
-  });
-
-  it('refuses a journal that names a file outside the project', () => {
+  it('refuses a journal that names a file outside the project, or that is damaged', () => {
     const root = project(file('a', '1\n'));
     const pending = path.join(root, '.three-tier/pending');
     mkdirSync(pending, { recursive: true });
-    writeFileSync(path.join(pending, 'journal.json'), JSON.stringify({ write: [], remove: ['../victim'] }));
     writeFileSync(path.join(root, '../victim'), 'mine');
-    assert.throws(() => finishPending(root), /"\.\.\/victim" lies outside/);
-    assert.ok(existsSync(path.join(root, '../victim')));
+    for (const journal of ['{"write": [], "remove": [{"path": "../victim", "was": null}]}', '{"write": [', '{}']) {
+      writeFileSync(path.join(pending, 'journal.json'), journal);
+      assert.throws(() => finishPending(root), /journal\.json is damaged; delete the folder/);
+      assert.ok(existsSync(path.join(root, '../victim')));
+    }
   });
 });

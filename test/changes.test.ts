@@ -19,7 +19,7 @@ function compareOne({ base, theirs, ours }: Case, prepare: (file: string) => voi
   prepare(path.join(root, 'file'));
   const baseline = new Map(base === undefined ? [] : [['file', base]]);
   const files = ours === undefined ? [] : [{ path: 'file', contents: ours, mode: 0o644 }];
-  return compare(root, files, baseline)[0];
+  return compare(root, files, { files: baseline, left: new Map() })[0];
 }
 
 describe('a file of an existing project', () => {
@@ -36,7 +36,7 @@ describe('a file of an existing project', () => {
       'merge',
       edited.replace('four', 'vier'),
     ],
-    ['edited in the same way', { base: BASE, theirs: `${edited}6\n`, ours: edited }, 'merge', `${edited}6\n`],
+    ['edited in the same way', { base: BASE, theirs: `${edited}6\n`, ours: edited }, 'keep', undefined],
     ['deleted by the user', { base: BASE, ours: renewed }, 'deleted', undefined],
     ['no longer generated', { base: BASE, theirs: BASE }, 'remove', undefined],
     ['no longer generated, but edited', { base: BASE, theirs: edited }, 'orphan', undefined],

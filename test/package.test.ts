@@ -69,7 +69,7 @@ describe('the package as users get it', () => {
     assert.deepEqual(readTree(byYo), readTree(byBin));
   });
 
-  for (const command of ['app', 'db', 'agent', 'interface']) {
+  for (const command of ['app', 'db', 'agent', 'interface', 'update']) {
     it(`lists the flags of ${command} with choices and defaults, by yo and by its own bin`, () => {
       const yo = run(home, 'yo', `three-tier:${command}`, '--help');
       const bin = run(home, 'generator-three-tier', command, '--help');

@@ -1,5 +1,5 @@
 import { UsageError } from '../shared/errors.ts';
-import type { Answer, Answers, Question } from '../shared/questions.ts';
+import type { Answer, Answers, KnownAnswers, Question } from '../shared/questions.ts';
 
 interface PromptBase {
   readonly name: keyof Answers;
@@ -46,21 +46,24 @@ export function conflictPrompt(file: string) {
  *
  * @throws UsageError where an answer without a default is missing, or two answers exclude each other.
  */
-export function completeAnswers(questions: readonly Question[], known: Partial<Answers>): Answers {
+export function completeAnswers(questions: readonly Question[], known: Partial<Answers>): KnownAnswers {
   const missing = questions.find((question) => (known[question.key] ?? question.default) === undefined);
   if (missing) throw missingAnswer(missing);
   const entries = questions.map(({ key, default: fallback }) => [key, known[key] ?? fallback]);
-  const answers: Answers = Object.fromEntries(entries);
-  if (answers.agentPort === answers.interfacePort) {
+  const answers: KnownAnswers = Object.fromEntries(entries);
+  if (answers.agentPort !== undefined && answers.agentPort === answers.interfacePort) {
     throw new UsageError(`--interface-port: ${answers.interfacePort} is the agent's port already; use another one.`);
   }
   return answers;
 }
 
 /** What to say where an answer is missing and nobody is there to give it. */
-export function missingAnswer({ key, flag, choices }: Question): UsageError {
-  if (key === 'name') return new UsageError('name: give the agent a name, as in "yo three-tier lyco".');
-  const ids = Object.keys(choices ?? {}).join(', ');
+export function missingAnswer({ key, flag, choices, default: fallback }: Question): UsageError {
+  if (key === 'name' && fallback === undefined) {
+    return new UsageError('name: give the agent a name, as in "yo three-tier lyco".');
+  }
+  if (!choices) return new UsageError(`--${flag}: not given, and there is no terminal to ask; give it, or use --yes.`);
+  const ids = Object.keys(choices).join(', ');
   return new UsageError(`--${flag}: not given, and there is no terminal to ask; use one of ${ids}, or --yes.`);
 }
 

@@ -5,33 +5,57 @@ import { type DatabaseId, databases } from '../db/databases/index.ts';
 import { type InterfaceId, interfaces } from '../interface/interfaces/index.ts';
 import type { Interface } from '../interface/interfaces/interface.ts';
 import type { Secret } from '../shared/kinds.ts';
-import type { Answers } from '../shared/questions.ts';
+import type { KnownAnswers } from '../shared/questions.ts';
+import { missingFrom, phrase, type TierId, type Tiers } from '../shared/tiers.ts';
 
 /** What the templates see. */
 export interface TemplateData {
   readonly name: string;
   /** The name where hyphens are not allowed: the database, the volume. */
   readonly identifier: string;
-  readonly agentPort: number;
-  readonly interfacePort: number;
-  readonly database: Omit<Database, 'url'> & { readonly id: string; readonly url: string };
-  readonly logic: Logic & { readonly id: string };
-  readonly interface: Interface & { readonly id: string };
+  /** Which tiers are there: `tiers.db`, `tiers.agent`, `tiers.interface`. */
+  readonly tiers: Readonly<Record<TierId, boolean>>;
+  /** Tiers that are not there yet, and the same as people say it. */
+  readonly missing: readonly TierId[];
+  readonly missingPhrase: string;
+  /** What a tier is made from is undefined where the tier is missing; the agent needs to know its database, though. */
+  readonly agentPort: number | undefined;
+  readonly interfacePort: number | undefined;
+  readonly database: (Omit<Database, 'url'> & { readonly id: string; readonly url: string }) | undefined;
+  readonly logic: (Logic & { readonly id: string }) | undefined;
+  readonly interface: (Interface & { readonly id: string }) | undefined;
   readonly secrets: readonly Secret[];
 }
 
-export function templateData(answers: Answers): TemplateData {
-  const database = databases[answers.database as DatabaseId];
-  const logic = logics[answers.logic as LogicId];
-  const interface_ = interfaces[answers.interface as InterfaceId];
-  return {
-    name: answers.name,
-    identifier: answers.name.replaceAll('-', '_'),
+export function templateData(answers: KnownAnswers, tiers: Tiers): TemplateData {
+  const { name } = answers;
+  const database = answers.database && databases[answers.database as DatabaseId];
+  const logic = answers.logic && logics[answers.logic as LogicId];
+  const interface_ = answers.interface && interfaces[answers.interface as InterfaceId];
+  const missing = missingFrom(tiers);
+  const facts = {
+    name,
+    identifier: name.replaceAll('-', '_'),
+    tiers: { db: tiers.has('db'), agent: tiers.has('agent'), interface: tiers.has('interface') },
+    missing,
+    missingPhrase: phrase(missing),
     agentPort: answers.agentPort,
     interfacePort: answers.interfacePort,
-    database: { ...database, id: answers.database, url: database.url(answers.name) },
-    logic: { ...logic, id: answers.logic },
-    interface: { ...interface_, id: answers.interface },
-    secrets: [...database.secrets, { variable: 'AGENT_TOKEN', prefix: '' }, ...logic.secrets, ...interface_.secrets],
+    database: database ? { ...database, id: answers.database as string, url: database.url(name) } : undefined,
+    logic: logic ? { ...logic, id: answers.logic as string } : undefined,
+    interface: interface_ ? { ...interface_, id: answers.interface as string } : undefined,
   };
+  return { ...facts, secrets: secretsOf(facts) };
+}
+
+/** The secrets of the tiers that are there, and those that they share with a tier that is not. */
+function secretsOf({ tiers, database, logic, interface: way }: Omit<TemplateData, 'secrets'>): Secret[] {
+  const secrets = [
+    ...(tiers.db ? (database?.secrets ?? []) : []),
+    ...(tiers.agent ? [{ variable: 'DB_PASSWORD', prefix: '' }] : []),
+    ...(tiers.agent || tiers.interface ? [{ variable: 'AGENT_TOKEN', prefix: '' }] : []),
+    ...(logic?.secrets ?? []),
+    ...(way?.secrets ?? []),
+  ];
+  return [...new Map(secrets.map((secret) => [secret.variable, secret])).values()];
 }

@@ -1,32 +1,44 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { createProject, finishPending, updateProject } from '../shared/apply.ts';
-import { readBaseline } from '../shared/baseline.ts';
+import { createProject, finishPending, isPending } from '../shared/apply.ts';
+import { type Baseline, NO_BASELINE, readBaseline } from '../shared/baseline.ts';
 import { type Change, compare } from '../shared/changes.ts';
 import { Command, type CommandOptions } from '../shared/command.ts';
 import { UsageError } from '../shared/errors.ts';
-import { CONFIG, checkNewRoot, readStored, storedAnswers } from '../shared/location.ts';
+import { uncommittedChanges } from '../shared/git.ts';
+import { CONFIG, checkNewRoot, readStored, type Stored, storedContents } from '../shared/location.ts';
+import { nearestName } from '../shared/names.ts';
 import { renderOverlay } from '../shared/overlay.ts';
+import { installedVersion, readChangelog } from '../shared/package.ts';
 import { openProject, type Project } from '../shared/project.ts';
 import { type Answers, nameQuestion, type Question } from '../shared/questions.ts';
+import { hasCommonFile, inOrder, missingFrom, TIERS, type TierId, type Tiers } from '../shared/tiers.ts';
+import { isNewer, notesSince } from '../shared/versions.ts';
 import { completeAnswers, conflictPrompt, isInteractive, missingAnswer, toPrompt } from './answers.ts';
+import { type Choice, changeProject } from './change.ts';
 import { templateData } from './data.ts';
-import { allQuestions, tierQuestions } from './questions.ts';
-import { changeLines, diffOf, nextSteps } from './report.ts';
-import { type Choice, resolve } from './resolve.ts';
+import { allQuestions, questionsOf, tierQuestions } from './questions.ts';
+import { changeLines, changesFiles, conflictLine, diffOf, nextSteps, overtakenLine, updateLines } from './report.ts';
 
-const TIERS = ['db', 'agent', 'interface'];
 /** Changes of which --dry-run shows the lines. */
 const DIFFED: ReadonlySet<string> = new Set(['update', 'merge', 'conflict']);
 
-type AppOptions = CommandOptions & {
-  /** Set by a tier that is run alone: the answers that it is about. */
-  readonly about?: readonly (keyof Answers)[];
-};
+/** How a run came here, where it was not by `yo three-tier` itself. */
+interface Entry {
+  /** The tier that is run alone. */
+  readonly tier?: TierId;
+  /** The answers that it is about. */
+  readonly about: readonly string[];
+  /** Whether the project is brought to the installed version, as it is. */
+  readonly update?: boolean;
+}
 
-/** The whole project: `yo three-tier`. A tier that is run alone comes through here too. */
+type AppOptions = CommandOptions & { readonly entry?: Entry };
+
+/** The whole project: `yo three-tier`. A tier that is run alone comes through here too, and so does an update. */
 export default class AppGenerator extends Command<AppOptions> {
   #given: Partial<Answers> = {};
-  #isNew = false;
+  #stored: Stored | undefined;
   #project!: Project;
 
   constructor(args: string[], options: AppOptions) {
@@ -42,47 +54,102 @@ export default class AppGenerator extends Command<AppOptions> {
   }
 
   initializing(): void {
-    this.refuseUnknownFlags(['name', 'about']);
+    this.refuseUnknownFlags(['name', ...(typeof this.options.entry === 'object' ? ['entry'] : [])]);
     if (this.args.length > 1) throw new UsageError(`${JSON.stringify(this.args[1])}: only one name can be given.`);
     this.#given = this.given(allQuestions);
   }
 
   async prompting(): Promise<void> {
     const root = await this.#locate();
-    const stored = readStored(root, allQuestions);
-    if (stored && this.#given.name && stored.name !== this.#given.name) {
-      throw new UsageError(`name: the project in ${root} is called ${stored.name}; choose another --output.`);
-    }
-    if (!stored) checkNewRoot(root);
-    this.#isNew = !stored;
-    const answers = completeAnswers(allQuestions, await this.#ask(allQuestions, stored));
-    const config = { path: CONFIG, contents: storedAnswers(answers, TIERS), mode: 0o644 };
-    this.#project = { root, answers, data: templateData(answers), files: [config] };
+    this.#stored = this.#open(root);
+    if (this.#stored) this.#checkStored(root, this.#stored);
+    else checkNewRoot(root);
+    const tiers = this.#tiers();
+    const questions = questionsOf(tiers).map((question) => this.#suggest(question, root));
+    const answers = completeAnswers(questions, await this.#ask(questions, this.#stored?.answers));
+    const contents = storedContents(root, answers, tiers, installedVersion());
+    const config = { path: CONFIG, contents, mode: 0o644, isComplete: true };
+    this.#project = { root, answers, tiers, data: templateData(answers, tiers), files: [config] };
     openProject(this.env, this.#project);
   }
 
   async configuring(): Promise<void> {
-    for (const tier of TIERS) await this.composeWith(`three-tier:${tier}`);
+    const { tiers } = this.#project;
+    // The database brings the agent's memory, whether or not it runs here itself.
+    const needed = TIERS.filter((tier) => tiers.has(tier) || (tier === 'db' && tiers.has('agent')));
+    for (const tier of needed) await this.composeWith(`three-tier:${tier}`);
   }
 
   writing(): void {
-    this.#project.files.push(...renderOverlay(path.join(import.meta.dirname, 'templates'), this.#project.data));
+    const { files, data, tiers } = this.#project;
+    const templates = (folder: string) => path.join(import.meta.dirname, folder);
+    files.push(...renderOverlay(templates('templates'), data, (file) => hasCommonFile(file, tiers)));
+    if (missingFrom(tiers).length > 0) files.push(...renderOverlay(templates('partial'), data, () => true));
+  }
+
+  get #entry(): Entry {
+    return this.options.entry ?? { about: [] };
   }
 
   /** The project that stands here where the command means it, or else the folder to write. */
   async #locate(): Promise<string> {
     const { cwd } = this.env;
-    const { about, output } = this.options;
-    const here = readStored(cwd, allQuestions);
-    if (about && !here) {
+    const { output } = this.options;
+    const here = this.#open(cwd);
+    if (this.#entry.update && !here) {
       throw new UsageError('There is no project here: go to its folder, or make one with "yo three-tier <name>".');
     }
+    if (this.#entry.tier || this.#entry.update) return cwd;
     if (output === '') throw new UsageError('--output: "" is no folder; give one, or leave the flag out.');
     if (output !== undefined) return path.resolve(cwd, String(output));
-    if (here && (this.#given.name ?? here.name) === here.name) return cwd;
+    if (here && (this.#given.name ?? here.answers.name) === here.answers.name) return cwd;
     this.#given = await this.#ask([nameQuestion]);
     if (!this.#given.name) throw missingAnswer(nameQuestion);
     return path.resolve(cwd, 'agents', this.#given.name);
+  }
+
+  /** What a project has stored, once the run that was killed in it is finished. */
+  #open(root: string): Stored | undefined {
+    if (isPending(root)) {
+      if (this.options['dry-run']) {
+        throw new UsageError(
+          `A run in ${root} was killed; run the command without --dry-run, which finishes it first.`,
+        );
+      }
+      finishPending(root);
+    }
+    return readStored(root, allQuestions);
+  }
+
+  #checkStored(root: string, { answers: { name }, version }: Stored): void {
+    if (this.#given.name && name !== this.#given.name) {
+      const advice = this.#entry.tier ? 'leave the flag out' : 'choose another --output';
+      throw new UsageError(`name: the project in ${root} is called ${name}; ${advice}.`);
+    }
+    if (version && isNewer(version, installedVersion())) {
+      const versions = `version ${version} wrote this project, and ${installedVersion()} is installed`;
+      throw new UsageError(`generator-three-tier: ${versions}; install the newest, and run the command again.`);
+    }
+  }
+
+  /** A tier that is run alone adds itself, an update adds none; `yo three-tier` makes the project whole. */
+  #tiers(): Tiers {
+    const { tier, update } = this.#entry;
+    const there = this.#stored?.tiers ?? [];
+    if (update) return new Set(there);
+    return new Set(inOrder(new Set(tier ? [...there, tier] : TIERS)));
+  }
+
+  /** A tier that is run alone in an empty folder suggests the folder's name, as far as it can be that of an agent. */
+  #suggest(question: Question, root: string): Question {
+    if (question.key !== 'name' || !this.#entry.tier || this.#stored) return question;
+    const folder = path.basename(root);
+    const name = nearestName(folder);
+    const isAsked = !this.options.yes && isInteractive();
+    if (name === folder || isAsked || this.#given.name) return { ...question, default: name };
+    throw new UsageError(
+      `--name: ${JSON.stringify(folder)} cannot be the agent's name; give one, as in --name ${name}.`,
+    );
   }
 
   /** The flags, then what the project has stored, then what a person answers to the questions that are left. */
@@ -98,39 +165,68 @@ export default class AppGenerator extends Command<AppOptions> {
 
   /** A tier that is run alone at a terminal asks again what it is about. */
   #isReconsidered(key: keyof Answers): boolean {
-    return isInteractive() && this.#given[key] === undefined && Boolean(this.options.about?.includes(key));
+    return isInteractive() && this.#given[key] === undefined && this.#entry.about.includes(key);
   }
 
   async #commit(): Promise<void> {
-    const { root, files, answers } = this.#project;
-    if (!this.options['dry-run']) finishPending(root);
-    const changes = compare(root, files, readBaseline(root));
-    if (this.options['dry-run']) this.#show(changes);
-    else if (this.#isNew) {
+    const { root, files } = this.#project;
+    if (!this.#stored && !this.options['dry-run']) {
       createProject(root, files);
-      this.log(nextSteps(root, this.env.cwd, templateData(answers)));
-    } else await this.#update(changes);
+      this.#sayNextSteps();
+      return;
+    }
+    const baseline = readBaseline(root);
+    const changes = compare(root, files, baseline ?? NO_BASELINE);
+    if (this.options['dry-run']) this.#show(changes);
+    else await this.#change(changes, baseline);
   }
 
   #show(changes: readonly Change[]): void {
-    const diffs = this.#isNew ? [] : changes.filter(({ action }) => DIFFED.has(action)).map(diffOf);
+    const diffs = this.#stored ? changes.filter(({ action }) => DIFFED.has(action)).map(diffOf) : [];
     this.log([...diffs, ...this.#summary(changes)].join('\n'));
   }
 
   #summary(changes: readonly Change[]): string[] {
-    const lines = changeLines(changes);
-    return lines.length > 0 ? lines : [`${this.#project.answers.name} is up to date.`];
+    const isWorthIt = this.#entry.update ? changes.some(changesFiles) : true;
+    const lines = this.#entry.update ? updateLines(changes) : changeLines(changes);
+    return isWorthIt && lines.length > 0 ? lines : [`${this.#project.answers.name} is up to date.`];
   }
 
-  async #update(changes: readonly Change[]): Promise<void> {
+  async #change(changes: readonly Change[], baseline: Baseline | undefined): Promise<void> {
     const { root, files } = this.#project;
-    const { write, remove, open } = await resolve(changes, (change) => this.#choose(change));
-    updateProject(root, write, remove, files);
+    this.#warn(changes, baseline);
+    const choose = (change: Change) => this.#choose(change);
+    const { open, overtaken } = await changeProject(root, files, changes, baseline ?? NO_BASELINE, choose);
     this.log(this.#summary(changes).join('\n'));
-    if (open.length > 0) {
-      const beside = open.map((file) => `${file}.new`).join(', ');
-      throw new UsageError(`${open.join(', ')}: edited where there is something new, so kept as it is; see ${beside}.`);
+    if (this.#entry.update && changes.some(changesFiles)) this.#sayNotes();
+    if (this.#project.tiers.size > (this.#stored?.tiers.size ?? 0)) this.#sayNextSteps();
+    if (overtaken.length > 0) throw new UsageError(overtakenLine(overtaken));
+    if (open.length > 0) throw new UsageError(conflictLine(open));
+  }
+
+  #warn(changes: readonly Change[], baseline: Baseline | undefined): void {
+    const { root } = this.#project;
+    if (!baseline) {
+      const missing = existsSync(path.join(root, '.three-tier')) ? 'baseline' : 'folder .three-tier';
+      this.log(
+        `The ${missing} is missing, so edits cannot be told from older output: yours are kept where they differ.`,
+      );
     }
+    const uncommitted = changes.some(changesFiles) ? uncommittedChanges(root) : 0;
+    if (uncommitted === 0) return;
+    const what = uncommitted === 1 ? 'a change that is' : `${uncommitted} changes that are`;
+    this.log(`Git has ${what} not committed here; what this run changes comes on top of that.`);
+  }
+
+  #sayNextSteps(): void {
+    const { root, answers, tiers } = this.#project;
+    this.log(nextSteps(root, this.env.cwd, templateData(answers, tiers)));
+  }
+
+  #sayNotes(): void {
+    const from = this.#stored?.version;
+    const notes = notesSince(readChangelog(), from);
+    if (notes) this.log(`\nNew since ${from ?? 'the version that wrote it, which it does not say'}:\n\n${notes}\n`);
   }
 
   /** What becomes of a conflict: with --force ours, at a terminal what the user says, otherwise it stays open. */

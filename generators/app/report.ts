@@ -2,6 +2,7 @@ import path from 'node:path';
 import { styleText } from 'node:util';
 import { createTwoFilesPatch } from 'diff';
 import type { Action, Change } from '../shared/changes.ts';
+import type { OpenConflict } from './change.ts';
 import type { TemplateData } from './data.ts';
 
 /** What each action is called in the report; those without a word are not worth a line. */
@@ -15,10 +16,42 @@ const VERBS: Partial<Record<Action, string>> = {
   orphan: 'keep, edited',
 };
 
+/** The same after an update to another version of this package, with what was kept. */
+const DONE: Partial<Record<Action, string>> = {
+  create: 'added',
+  update: 'updated',
+  merge: 'merged',
+  keep: 'kept',
+  conflict: 'conflict',
+  deleted: 'you deleted',
+  remove: 'removed',
+  orphan: 'kept, unused',
+};
+
+/** Actions that change files. */
+const CHANGING: ReadonlySet<Action> = new Set(['create', 'update', 'merge', 'conflict', 'remove']);
+
+export function changesFiles({ action }: Change): boolean {
+  return CHANGING.has(action);
+}
+
 /** One line for each file that a run changes or passes over. */
 export function changeLines(changes: readonly Change[]): string[] {
+  return linesWith(VERBS, changes);
+}
+
+/** One line for each file that is not as it was generated before an update, and one that counts them. */
+export function updateLines(changes: readonly Change[]): string[] {
+  const counts = Object.entries(DONE).flatMap(([action, verb]) => {
+    const count = changes.filter((change) => change.action === action).length;
+    return count > 0 ? [`${count} ${verb}`] : [];
+  });
+  return [...linesWith(DONE, changes), ...(counts.length > 0 ? [`${counts.join(' · ')}`] : [])];
+}
+
+function linesWith(verbs: Partial<Record<Action, string>>, changes: readonly Change[]): string[] {
   return changes.flatMap(({ action, path: file }) => {
-    const verb = VERBS[action];
+    const verb = verbs[action];
     return verb ? [`${verb.padStart(12)} ${file}`] : [];
   });
 }
@@ -30,20 +63,41 @@ export function diffOf({ path: file, theirs = '', ours = '', action, result = ou
   return lines.map(colour).join('\n');
 }
 
-/** What to do after a project was made. */
-export function nextSteps(root: string, cwd: string, { name, database, logic, interface: way }: TemplateData): string {
-  const folder = path.relative(cwd, root) || '.';
-  return `
-${name} is written: ${way.label} → ${logic.label} → ${database.label}.
-
-  cd ${shellWord(folder)}
-  ./deploy.sh          builds, starts and verifies the three tiers
-  README.md            how to talk to it, change it and run it
-`;
+/** What to say where the owner's file was kept and the new one written beside it. */
+export function conflictLine(open: readonly OpenConflict[]): string {
+  const [files, beside] = [open.map((file) => file.path), open.map((file) => file.beside)];
+  return `${files.join(', ')}: edited where there is something new, so kept as it is; see ${beside.join(', ')}.`;
 }
 
+/** What to say of files that somebody changed between the decision about them and its execution. */
+export function overtakenLine(files: readonly string[]): string {
+  return `${files.join(', ')}: changed while this ran, so left as it is; run the command again.`;
+}
+
+/** What to do after a project was made or completed; of one that lacks tiers, how to add them. */
+export function nextSteps(root: string, cwd: string, data: TemplateData): string {
+  const { name, database, logic, interface: way, tiers, missing, missingPhrase } = data;
+  const folder = path.relative(cwd, root);
+  const there = [way?.label, logic?.label, tiers.db ? database?.label : undefined].filter(Boolean).join(' → ');
+  const enter = folder ? [`  cd ${shellWord(folder)}`] : [];
+  const steps = [
+    '  ./deploy.sh          builds, starts and verifies the three tiers',
+    '  README.md            how to talk to it, change it and run it',
+  ];
+  const additions = missing.map((tier) => `  yo three-tier:${tier}`.padEnd(28) + ADDITIONS[tier]);
+  if (missing.length === 0) return `\n${[`${name} is written: ${there}.`, '', ...enter, ...steps].join('\n')}\n`;
+  const said = `${name} has ${there}. Missing: ${missingPhrase}. In its folder, add what is missing in any order:`;
+  return `\n${[said, '', ...enter, ...additions].join('\n')}\n`;
+}
+
+const ADDITIONS: Readonly<Record<TemplateData['missing'][number], string>> = {
+  db: 'adds the database',
+  agent: 'adds the agent',
+  interface: 'adds the interface',
+};
+
 function colour(line: string): string {
-  if (!process.stdout.isTTY) return line;
+  if (!process.stdout.isTTY || process.env.NO_COLOR) return line;
   if (line.startsWith('+')) return styleText('green', line);
   if (line.startsWith('-')) return styleText('red', line);
   return line.startsWith('@') ? styleText('cyan', line) : line;

@@ -8,7 +8,7 @@ import { databaseQuestions } from './questions.ts';
 /** Tier 1, the database: `yo three-tier:db`. */
 export default class DatabaseGenerator extends Tier {
   constructor(args: string[], options: CommandOptions) {
-    super(args, options, databaseQuestions);
+    super(args, options, 'db', { own: databaseQuestions });
   }
 
   protected override overlays({ answers }: Project): string[] {

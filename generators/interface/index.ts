@@ -9,7 +9,7 @@ import { interfaceQuestions } from './questions.ts';
 /** Tier 3, the interface: `yo three-tier:interface`. */
 export default class InterfaceGenerator extends Tier {
   constructor(args: string[], options: CommandOptions) {
-    super(args, options, interfaceQuestions);
+    super(args, options, 'interface', { own: interfaceQuestions });
   }
 
   protected override overlays({ answers }: Project): string[] {
@@ -18,7 +18,7 @@ export default class InterfaceGenerator extends Tier {
       path.join(import.meta.dirname, 'templates'),
       ...parts.map((part) => path.join(import.meta.dirname, 'parts', part, 'templates')),
       path.join(folder, 'templates'),
-      path.join(import.meta.dirname, 'locks', answers.interface),
+      path.join(import.meta.dirname, 'locks', answers.interface as InterfaceId),
     ];
   }
 }

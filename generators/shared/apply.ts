@@ -1,45 +1,73 @@
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { BASELINE, packBaseline } from './baseline.ts';
-import { explainFileError } from './errors.ts';
+import { BASELINE, type Baseline, NO_BASELINE, packBaseline, readBaseline } from './baseline.ts';
+import { checkFolders, look } from './disk.ts';
+import { explainFileError, UsageError } from './errors.ts';
 import type { ProjectFile } from './overlay.ts';
 
 const PENDING = '.three-tier/pending';
+const STAGED = `${PENDING}/files`;
 const JOURNAL = `${PENDING}/journal.json`;
 
+/** One file that is written or removed, and what the disk held when that was decided; nothing else is replaced. */
+interface Step {
+  readonly path: string;
+  /** As in `Found`; null where there was nothing. */
+  readonly was: string | null;
+}
+
 interface Journal {
-  readonly write: readonly string[];
-  readonly remove: readonly string[];
+  readonly write: readonly Step[];
+  readonly remove: readonly Step[];
+}
+
+/** A file that gets new contents. */
+export type Replacement = ProjectFile & { readonly was: string | null };
+
+/** What a run does to a project. */
+export interface Edits {
+  readonly write: readonly Replacement[];
+  readonly remove: readonly Step[];
 }
 
 /**
  * Writes a project that is not there yet: into a folder beside it first, which then takes its name in one step.
- * After a kill, a full disk or a refusal there is either the whole project or none.
+ * After a kill, a full disk or a refusal there is either the whole project or none. An empty folder that is there
+ * already may be somebody's working directory, so it is filled like a project that changes.
  *
  * @throws UsageError where the place cannot be written.
  */
 export function createProject(root: string, files: readonly ProjectFile[]): void {
+  const baseline = { ...NO_BASELINE, files: new Map(files.map((file) => [file.path, file.contents])) };
+  if (existsSync(root)) {
+    updateProject(root, { write: files.map((file) => ({ ...file, was: null })), remove: [] }, baseline);
+    return;
+  }
   const parent = path.dirname(root);
   const staging = path.join(parent, `${stagingPrefix(root)}${process.pid}`);
   let made: string | undefined;
   try {
     made = mkdirSync(parent, { recursive: true });
     removeAbandoned(root);
-    writeAll(staging, files);
+    writeFiles(staging, files);
+    writeFile(path.join(staging, BASELINE), packBaseline(baseline), 0o644);
     renameSync(staging, root);
   } catch (error) {
-    rmSync(staging, { recursive: true, force: true });
+    if (existsSync(staging)) rmSync(staging, { recursive: true });
     if (made) removeEmptyFolders(path.dirname(made), path.relative(path.dirname(made), parent));
-    throw explainFileError(error, root);
+    throw explainFileError(error, `write ${root}`, 'choose another folder with --output');
   }
 }
 
@@ -47,72 +75,127 @@ export function createProject(root: string, files: readonly ProjectFile[]): void
  * Carries changes out on an existing project. The new files are staged and listed in a journal before the first of
  * them is renamed into place, so that a run that was killed is finished by the next.
  *
- * @param write - Files that get new contents.
- * @param remove - Files that go, by path.
- * @param generated - All that is generated now, for the next comparison.
+ * @param next - What is known of the project afterwards, for the next comparison.
+ * @returns the files that were left as they are, since they have changed after the decision about them.
  * @throws UsageError where the project cannot be written.
  */
-export function updateProject(
-  root: string,
-  write: readonly ProjectFile[],
-  remove: readonly string[],
-  generated: readonly ProjectFile[],
-): void {
+export function updateProject(root: string, { write, remove }: Edits, next: Baseline): string[] {
   const pending = path.join(root, PENDING);
   try {
     rmSync(pending, { recursive: true, force: true });
-    writeFiles(path.join(pending, 'files'), write);
-    writeFile(path.join(pending, 'files', BASELINE), packBaseline(generated), 0o644);
-    const journal: Journal = { write: [...write.map((file) => file.path), BASELINE], remove };
-    writeFileSync(path.join(root, `${JOURNAL}.new`), JSON.stringify(journal));
+    for (const { path: file } of [...write, ...remove]) checkWritable(root, file);
+    writeFiles(path.join(root, STAGED), write);
+    writeFile(path.join(root, STAGED, BASELINE), packBaseline(next), 0o644);
+    const steps = write.map(({ path: file, was }) => ({ path: file, was }));
+    writeFileSync(path.join(root, `${JOURNAL}.new`), JSON.stringify({ write: steps, remove } satisfies Journal));
     renameSync(path.join(root, `${JOURNAL}.new`), path.join(root, JOURNAL));
   } catch (error) {
     rmSync(pending, { recursive: true, force: true });
-    throw explainFileError(error, root);
+    removeIfEmpty(path.dirname(pending));
+    throw explainFileError(error, `change ${root}`, 'nothing was changed; make it writable and run the command again');
   }
-  finishPending(root);
+  return finishPending(root);
 }
 
-/** Finishes what a killed run had staged completely, and drops what it had not. */
-export function finishPending(root: string): void {
-  const journal = path.join(root, JOURNAL);
+/** Whether a run was killed after it had staged everything, so that the next has to finish it. */
+export function isPending(root: string): boolean {
+  return existsSync(path.join(root, JOURNAL));
+}
+
+/**
+ * Finishes what a killed run had staged completely, and drops what it had not.
+ *
+ * @returns the files that were left as they are, since they have changed after the decision about them.
+ */
+export function finishPending(root: string): string[] {
   try {
-    if (existsSync(journal)) carryOut(root, JSON.parse(readFileSync(journal, 'utf8')));
+    const left = isPending(root) ? carryOut(root, readJournal(root)) : [];
+    rmSync(path.join(root, JOURNAL), { force: true }); // first, so that no half of the rest is ever carried out again
     rmSync(path.join(root, PENDING), { recursive: true, force: true });
+    return left;
   } catch (error) {
-    throw explainFileError(error, root);
+    throw explainFileError(error, `finish ${root}`, 'make it writable and run the command again, which goes on there');
   }
 }
 
-function carryOut(root: string, { write, remove }: Journal): void {
-  for (const file of write) {
-    const staged = within(path.join(root, PENDING, 'files'), file);
-    const target = within(root, file);
-    if (!existsSync(staged)) continue; // renamed before the kill
-    mkdirSync(path.dirname(target), { recursive: true });
-    renameSync(staged, target);
+function readJournal(root: string): Journal {
+  const file = path.join(root, JOURNAL);
+  try {
+    const { write, remove } = JSON.parse(readFileSync(file, 'utf8')) as Journal;
+    for (const step of [...write, ...remove]) within(root, step.path);
+    return { write, remove };
+  } catch {
+    throw new UsageError(`${file} is damaged; delete the folder it is in and run the command again.`);
   }
-  for (const file of remove) {
-    rmSync(within(root, file), { force: true });
+}
+
+function carryOut(root: string, { write, remove }: Journal): string[] {
+  checkFolders(
+    root,
+    [...write, ...remove].map((step) => step.path),
+  );
+  const open = write.filter(({ path: file }) => existsSync(path.join(root, STAGED, file))); // others: before the kill
+  const isChanged = ({ path: file, was }: Step) => (look(root, file).digest ?? null) !== was;
+  const isThere = ({ path: file }: Step) => existsSync(path.join(root, file)); // if not, nothing is left to remove
+  const left = [...open, ...remove.filter(isThere)].filter(isChanged).map((step) => step.path);
+  for (const { path: file } of open) {
+    if (left.includes(file)) continue;
+    mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+    renameSync(path.join(root, STAGED, file), path.join(root, file));
+  }
+  for (const { path: file } of remove) {
+    if (left.includes(file)) continue;
+    rmSync(path.join(root, file), { force: true });
     removeEmptyFolders(root, path.dirname(file));
   }
+  finishBaseline(root, left);
+  return left;
 }
 
-function within(folder: string, file: string): string {
+/** Puts the staged baseline in place. A file that was left keeps what was known of it, for the next comparison. */
+function finishBaseline(root: string, left: readonly string[]): void {
+  const staged = readBaseline(path.join(root, STAGED));
+  if (!staged) return; // before the kill
+  if (left.length > 0) {
+    const before = readBaseline(root) ?? NO_BASELINE;
+    const files = new Map(staged.files);
+    for (const file of left) files.delete(file);
+    for (const file of left) if (before.files.has(file)) files.set(file, before.files.get(file) as string);
+    writeFileSync(path.join(root, STAGED, `${BASELINE}.new`), packBaseline({ ...staged, files }));
+    renameSync(path.join(root, STAGED, `${BASELINE}.new`), path.join(root, STAGED, BASELINE));
+  }
+  mkdirSync(path.dirname(path.join(root, BASELINE)), { recursive: true });
+  renameSync(path.join(root, STAGED, BASELINE), path.join(root, BASELINE));
+}
+
+function within(folder: string, file: string): void {
   const target = path.resolve(folder, file);
   if (!target.startsWith(folder + path.sep)) throw new Error(`${JSON.stringify(file)} lies outside ${folder}`);
-  return target;
+}
+
+/** Finds out before anything is changed whether the folder of a file, as far as there is one, takes changes. */
+function checkWritable(root: string, file: string): void {
+  const folder = path.join(root, path.dirname(file));
+  if (!existsSync(folder)) return;
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw explainFileError(
+      error,
+      `change ${folder}`,
+      'nothing was changed; make it writable and run the command again',
+    );
+  }
 }
 
 function removeEmptyFolders(root: string, folder: string): void {
-  if (folder === '.' || readdirSync(path.join(root, folder)).length > 0) return;
-  rmSync(path.join(root, folder), { recursive: true });
-  removeEmptyFolders(root, path.dirname(folder));
+  if (folder === '.') return;
+  removeIfEmpty(path.join(root, folder));
+  if (!existsSync(path.join(root, folder))) removeEmptyFolders(root, path.dirname(folder));
 }
 
-function writeAll(folder: string, files: readonly ProjectFile[]): void {
-  writeFiles(folder, files);
-  writeFile(path.join(folder, BASELINE), packBaseline(files), 0o644);
+function removeIfEmpty(folder: string): void {
+  if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
 }
 
 function writeFiles(folder: string, files: readonly ProjectFile[]): void {

@@ -1,7 +1,6 @@
-import { lstatSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { diff3Merge } from 'node-diff3';
-import type { Baseline } from './baseline.ts';
+import { BASELINE, type Baseline } from './baseline.ts';
+import { checkFolders, type Found, look } from './disk.ts';
 import type { ProjectFile } from './overlay.ts';
 
 /**
@@ -12,7 +11,7 @@ import type { ProjectFile } from './overlay.ts';
  *     create     it is new
  *     update     nobody edited it
  *     merge      edited, and both changes fit together
- *     keep       edited, and there is nothing new
+ *     keep       edited, and there is nothing new, or it is in the edit already
  *     conflict   edited where there is something new
  *     deleted    the user deleted it; it stays away
  *     remove     it is no longer generated, and nobody edited it
@@ -23,8 +22,10 @@ export type Action = 'same' | 'create' | 'update' | 'merge' | 'keep' | 'conflict
 export interface Change {
   readonly path: string;
   readonly action: Action;
-  /** On the disk now; undefined where there is no file. */
+  /** On the disk now; undefined where there is no text. */
   readonly theirs?: string;
+  /** Tells whether the disk still holds that when the change is carried out. */
+  readonly digest: string | undefined;
   /** Generated now; undefined where it is no longer generated. */
   readonly ours?: string;
   /** What the file becomes; of a conflict, both versions between conflict markers. */
@@ -33,43 +34,61 @@ export interface Change {
 }
 
 /** Compares the files generated now with the project in `root` and with what was generated last. */
-export function compare(root: string, files: readonly ProjectFile[], baseline: Baseline): Change[] {
+export function compare(root: string, files: readonly ProjectFile[], { files: last, left }: Baseline): Change[] {
   const generated = new Set(files.map((file) => file.path));
-  const gone = [...baseline].filter(([file]) => !generated.has(file));
+  const gone = [...last].filter(([file]) => !generated.has(file));
+  checkFolders(root, [BASELINE, ...generated, ...gone.map(([file]) => file)]);
   return [
-    ...files.map((file) => compareFile(root, file, baseline.get(file.path))),
-    ...gone.flatMap(([file, base]) => compareGone(root, file, base)),
+    ...files.map((file) => {
+      const found = look(root, file.path);
+      // What the owner kept of an earlier choice, and has deleted since, is generated like any new file.
+      const base = last.get(file.path) ?? (found.digest ? left.get(file.path) : undefined);
+      return compareFile(file, found, base);
+    }),
+    ...gone.flatMap(([file, base]) => compareGone(file, look(root, file), base)),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function compareFile(
-  root: string,
-  { path: file, contents: ours, mode }: ProjectFile,
-  base: string | undefined,
-): Change {
-  const found = readText(path.join(root, file));
-  if (found === undefined) {
-    const action = base === undefined ? 'create' : 'deleted';
-    return { path: file, action, ours, mode, ...(action === 'create' ? { result: ours } : {}) };
-  }
-  if (found === null) return { path: file, action: base === ours ? 'keep' : 'conflict', ours, result: ours, mode };
-  const { text: theirs, restore } = withoutCarriageReturns(found);
-  const change = (action: Action, result?: string): Change => ({
-    ...{ path: file, action, theirs: found, ours, mode },
-    ...(result === undefined ? {} : { result: restore(result) }),
-  });
-  if (theirs === ours) return change('same');
-  if (theirs === base) return change('update', ours);
-  if (base === ours) return change('keep');
-  const { text, conflict } = merge(theirs, base ?? '', ours);
-  return change(conflict ? 'conflict' : 'merge', text);
+/** What is known of the files once the changes are carried out. */
+export function nextBaseline(files: readonly ProjectFile[], changes: readonly Change[], before: Baseline): Baseline {
+  const now = new Map(files.map(({ path, contents }) => [path, contents]));
+  const orphans = changes.filter(({ action }) => action === 'orphan').map(({ path }) => path);
+  const left = [...before.left, ...orphans.map((path) => [path, before.files.get(path) ?? ''] as const)];
+  return { files: now, left: new Map(left.filter(([path]) => !now.has(path))) };
 }
 
-function compareGone(root: string, file: string, base: string): Change[] {
-  const theirs = readText(path.join(root, file));
-  if (theirs === undefined) return [];
-  const isEdited = theirs === null || withoutCarriageReturns(theirs).text !== base;
-  return [{ path: file, action: isEdited ? 'orphan' : 'remove', mode: 0, ...(theirs === null ? {} : { theirs }) }];
+function compareFile(file: ProjectFile, found: Found, base: string | undefined): Change {
+  const { path, contents: ours } = file;
+  const { digest, text: theirs } = found;
+  const common = { path, digest, ours, mode: digest ? keptMode(found.mode, file.mode) : file.mode };
+  if (!digest && base === undefined) return { ...common, action: 'create', result: ours };
+  if (!digest) return { ...common, action: 'deleted' };
+  if (theirs === undefined) return { ...common, action: base === ours ? 'keep' : 'conflict', result: ours };
+  const { text, restore } = withoutCarriageReturns(theirs);
+  const change = (action: Action, result?: string): Change => ({
+    ...common,
+    action,
+    theirs,
+    ...(result === undefined ? {} : { result: restore(result) }),
+  });
+  if (text === ours) return change('same');
+  if (text === base || file.isComplete) return change('update', ours);
+  if (base === ours) return change('keep');
+  const merged = merge(text, base ?? '', ours);
+  if (merged.text === text) return change('keep');
+  return change(merged.conflict ? 'conflict' : 'merge', merged.text);
+}
+
+function compareGone(path: string, { digest, text: theirs, mode }: Found, base: string): Change[] {
+  if (!digest) return [];
+  const isEdited = theirs === undefined || withoutCarriageReturns(theirs).text !== base;
+  const action = isEdited ? 'orphan' : 'remove';
+  return [{ path, action, digest, mode, ...(theirs === undefined ? {} : { theirs }) }];
+}
+
+/** The owner's permissions stay; what is to be run can be run by whoever can read it. */
+function keptMode(theirs: number, ours: number): number {
+  return ours & 0o111 ? theirs | ((theirs & 0o444) >> 2) : theirs;
 }
 
 function merge(theirs: string, base: string, ours: string): { text: string; conflict: boolean } {
@@ -80,15 +99,12 @@ function merge(theirs: string, base: string, ours: string): { text: string; conf
   return { text: lines.join('\n'), conflict: regions.some((region) => region.conflict) };
 }
 
-/** A checkout may have given every line a carriage return. That is no edit, and it is kept. */
+/**
+ * A checkout may have given every line a carriage return. That is no edit, and it is kept. Where only some lines have
+ * one, they are edited lines like any other.
+ */
 function withoutCarriageReturns(text: string): { text: string; restore: (text: string) => string } {
-  const restore = (lines: string) => (text.includes('\r\n') ? lines.replaceAll('\n', '\r\n') : lines);
-  return { text: text.replaceAll('\r\n', '\n'), restore };
-}
-
-/** The text of a file, undefined where there is none, null where a folder or a link has its place. */
-function readText(file: string): string | undefined | null {
-  const found = lstatSync(file, { throwIfNoEntry: false });
-  if (!found) return undefined;
-  return found.isFile() ? readFileSync(file, 'utf8') : null;
+  const isOnEveryLine = text.includes('\r\n') && !/(?<!\r)\n/.test(text);
+  if (!isOnEveryLine) return { text, restore: (lines) => lines };
+  return { text: text.replaceAll('\r\n', '\n'), restore: (lines) => lines.replaceAll('\n', '\r\n') };
 }

@@ -7,18 +7,29 @@ export class UsageError extends Error {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied; choose a folder that you can write with --output',
-  EPERM: 'permission denied; choose a folder that you can write with --output',
-  EROFS: 'the file system is read-only; choose another folder with --output',
-  ENOSPC: 'the disk is full; free some space and run the command again',
-  EDQUOT: 'your disk quota is used up; free some space and run the command again',
-  ENOTDIR: 'a part of the path is a file; choose another folder with --output',
-  ENAMETOOLONG: 'the path is too long; choose another folder with --output',
-  ELOOP: 'the path is a loop of symbolic links; choose another folder with --output',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your disk quota is used up',
+  EEXIST: 'a part of the path is a file',
+  ENOTDIR: 'a part of the path is a file',
+  EISDIR: 'there is a folder where a file should be',
+  ENAMETOOLONG: 'the path is too long',
+  ELOOP: 'the path is a loop of symbolic links',
 };
 
-/** The error of a file operation as a UsageError where its cause lies outside this program; others stay as they are. */
-export function explainFileError(error: unknown, path: string): unknown {
-  const reason = REASONS[(error as NodeJS.ErrnoException)?.code ?? ''];
-  return reason ? new UsageError(`Cannot write ${path}: ${reason}.`) : error;
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+
+/**
+ * The error of a file operation as a UsageError where its cause lies outside this program; others stay as they are.
+ *
+ * @param what - What could not be done, to which path.
+ * @param advice - What to do about it; of a full disk that is clear.
+ */
+export function explainFileError(error: unknown, what: string, advice: string): unknown {
+  const code = (error as NodeJS.ErrnoException)?.code ?? '';
+  const reason = REASONS[code];
+  const remedy = FULL.has(code) ? 'free some space and run the command again' : advice;
+  return reason ? new UsageError(`Cannot ${what}: ${reason}; ${remedy}.`) : error;
 }

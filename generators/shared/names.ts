@@ -39,7 +39,7 @@ function fault(name: string): string {
 }
 
 /** A valid name that resembles `value` as far as it can. */
-function nearestName(value: string): string {
+export function nearestName(value: string): string {
   const words = value
     .normalize('NFKD')
     .replace(/\p{M}/gu, '')

@@ -9,21 +9,27 @@ export interface ProjectFile {
   readonly contents: string;
   /** Permission bits, so that the user's umask does not decide what a container can read or run. */
   readonly mode: number;
+  /** Whether the contents take into account what is on the disk, so that there is nothing to merge. */
+  readonly isComplete?: boolean;
 }
 
 /**
  * Renders a folder of templates laid out as the project is. A file that ends in `.ejs` is rendered, every other is
  * taken as it is; a leading underscore stands for the dot of a dotfile, since npm leaves some of those out of packages.
+ *
+ * @param isWanted - Whether the project has this file.
  */
-export function renderOverlay(folder: string, data: object): ProjectFile[] {
+export function renderOverlay(folder: string, data: object, isWanted: (file: string) => boolean): ProjectFile[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => renderFile(folder, path.join(entry.parentPath, entry.name), data))
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .map((source) => ({ source, target: projectPath(path.relative(folder, source)) }))
+    .filter(({ target }) => isWanted(target))
+    .map(({ source, target }) => renderFile(source, target, data))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function renderFile(folder: string, source: string, data: object): ProjectFile {
-  const target = projectPath(path.relative(folder, source));
+function renderFile(source: string, target: string, data: object): ProjectFile {
   const text = readFileSync(source, 'utf8');
   const contents = source.endsWith('.ejs') ? ejs.render(text, data, { filename: source }) : text;
   return { path: target, contents, mode: target.endsWith('.sh') ? 0o755 : 0o644 };

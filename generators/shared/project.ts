@@ -1,10 +1,13 @@
 import type { ProjectFile } from './overlay.ts';
-import type { Answers } from './questions.ts';
+import type { KnownAnswers } from './questions.ts';
+import type { Tiers } from './tiers.ts';
 
 /** The project that a run writes: `app` opens it, the tiers add their files, and `app` puts them on the disk. */
 export interface Project {
   readonly root: string;
-  readonly answers: Answers;
+  readonly answers: KnownAnswers;
+  /** Those that it has once the run is done. */
+  readonly tiers: Tiers;
   /** What the templates see. */
   readonly data: object;
   readonly files: ProjectFile[];

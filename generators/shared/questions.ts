@@ -11,6 +11,9 @@ export interface Answers {
   interfacePort: number;
 }
 
+/** The answers of a project that need not have all tiers: those of the tiers that it has, and its name. */
+export type KnownAnswers = Partial<Answers> & Pick<Answers, 'name'>;
+
 export type Answer = string | number;
 
 /**

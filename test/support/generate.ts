@@ -3,7 +3,7 @@ import { createHelpers } from 'yeoman-test';
 
 export const ROOT = path.join(import.meta.dirname, '../../..');
 const GENERATORS = path.join(import.meta.dirname, '../../generators');
-const COMMANDS = ['app', 'db', 'agent', 'interface'] as const;
+const COMMANDS = ['app', 'db', 'agent', 'interface', 'update'] as const;
 
 export interface Outcome {
   readonly exitCode: number;

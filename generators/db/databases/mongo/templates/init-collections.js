@@ -1,5 +1,5 @@
 // The agent's collections, their indexes, and the user that the agent logs in as. Runs by itself on an empty volume;
-// deploy.sh applies it again each time: what is there stays as it is, and a new DB_PASSWORD takes effect.
+// every deployment applies it again: what is there stays as it is, and a new DB_PASSWORD takes effect.
 
 function variable(name) {
   const value = process.env[name];

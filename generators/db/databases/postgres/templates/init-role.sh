@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The agent's role: it owns the tables, is no administrator, and can connect to this database only.
-# Runs by itself on an empty volume; deploy.sh applies it again each time, so a new DB_PASSWORD takes effect.
+# Runs by itself on an empty volume; every deployment applies it again, so a new DB_PASSWORD takes effect.
 set -euo pipefail
 
 if [[ "${1:-}" == --help ]]; then

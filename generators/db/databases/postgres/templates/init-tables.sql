@@ -1,4 +1,4 @@
--- The agent's tables. Runs by itself on an empty volume; deploy.sh applies it again each time, which changes nothing
+-- The agent's tables. Runs by itself on an empty volume; every deployment applies it again, which changes nothing
 -- that is there. To change a table, append statements that may run twice (alter table ... add column if not exists ...).
 
 set client_min_messages = warning;

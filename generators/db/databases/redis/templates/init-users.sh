@@ -43,6 +43,6 @@ user default reset off ~* &* +@all
 user admin reset on #${admin_password} ~* &* +@all
 user ${DB_USER} reset on #${agent_password} ~${DB_NAME}:* ${connection} ${scripts} ${values} ${hashes} ${sets} ${lists} ${streams}
 RULES
-cat /usr/local/etc/redis/redis.conf /usr/local/etc/redis/init-users.sh >/tmp/started-from # deploy.sh compares it
+cat /usr/local/etc/redis/redis.conf /usr/local/etc/redis/init-users.sh >/tmp/started-from # a deployment compares it
 
 exec "$@" --aclfile /tmp/users.acl

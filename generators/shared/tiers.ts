@@ -1,0 +1,54 @@
+/** The tiers, in the order in which they are started; each is a command of its own: `three-tier:<tier>`. */
+export const TIERS = ['db', 'agent', 'interface'] as const;
+
+export type TierId = (typeof TIERS)[number];
+
+/** Which tiers a project has. */
+export type Tiers = ReadonlySet<TierId>;
+
+/** What people call a tier. */
+export const TIER_LABELS: Readonly<Record<TierId, string>> = {
+  db: 'the database',
+  agent: 'the agent',
+  interface: 'the interface',
+};
+
+export function isTier(value: unknown): value is TierId {
+  return TIERS.includes(value as TierId);
+}
+
+export function inOrder(tiers: Tiers): TierId[] {
+  return TIERS.filter((tier) => tiers.has(tier));
+}
+
+export function missingFrom(tiers: Tiers): TierId[] {
+  return TIERS.filter((tier) => !tiers.has(tier));
+}
+
+/**
+ * Whether a project that has `tiers` has this file, which a template of `owner` makes. The folder of a tier is there
+ * when the tier is, whoever writes into it: a database brings the agent's memory along. The scripts in ops/ start,
+ * check or move all three tiers, so they come with the last.
+ */
+export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
+  const [folder] = file.split('/');
+  if (isTier(folder)) return tiers.has(folder);
+  return folder === 'ops' ? missingFrom(tiers).length === 0 : tiers.has(owner);
+}
+
+/** What the tiers have in common, however many there are; everything else that is common needs all three. */
+const COMMON: ReadonlySet<string> = new Set([
+  ...['.env.template', '.gitignore', 'docker-compose.yml', 'ops/common.sh', 'ops/env.sh', 'pyproject.toml'],
+]);
+
+/** Whether a project that has `tiers` has this file, which belongs to none of them alone. */
+export function hasCommonFile(file: string, tiers: Tiers): boolean {
+  const isWhole = missingFrom(tiers).length === 0;
+  const hasPython = tiers.has('agent') || tiers.has('interface');
+  return isWhole || (COMMON.has(file) && (hasPython || file !== 'pyproject.toml'));
+}
+
+/** The names of tiers as a phrase: "the agent and the interface". */
+export function phrase(tiers: readonly TierId[]): string {
+  return new Intl.ListFormat('en-GB').format(tiers.map((tier) => TIER_LABELS[tier]));
+}
