@@ -187,9 +187,8 @@ export default class AppGenerator extends Command<AppOptions> {
   }
 
   #summary(changes: readonly Change[]): string[] {
-    const isWorthIt = this.#entry.update ? changes.some(changesFiles) : true;
     const lines = this.#entry.update ? updateLines(changes) : changeLines(changes);
-    return isWorthIt && lines.length > 0 ? lines : [`${this.#project.answers.name} is up to date.`];
+    return lines.length > 0 ? lines : [`${this.#project.answers.name} is up to date.`];
   }
 
   async #change(changes: readonly Change[], baseline: Baseline | undefined): Promise<void> {

@@ -40,13 +40,14 @@ export function changeLines(changes: readonly Change[]): string[] {
   return linesWith(VERBS, changes);
 }
 
-/** One line for each file that is not as it was generated before an update, and one that counts them. */
+/** One line for each file that an update changes, passes over or keeps, and one that counts them; none without news. */
 export function updateLines(changes: readonly Change[]): string[] {
+  if (!changes.some((change) => changesFiles(change) || change.action === 'orphan')) return [];
   const counts = Object.entries(DONE).flatMap(([action, verb]) => {
     const count = changes.filter((change) => change.action === action).length;
     return count > 0 ? [`${count} ${verb}`] : [];
   });
-  return [...linesWith(DONE, changes), ...(counts.length > 0 ? [`${counts.join(' · ')}`] : [])];
+  return [...linesWith(DONE, changes), counts.join(' · ')];
 }
 
 function linesWith(verbs: Partial<Record<Action, string>>, changes: readonly Change[]): string[] {
