@@ -63,7 +63,7 @@ def check(source: BinaryIO) -> Totals:
     return totals
 
 
-async def import_all(memory: Memory, source: BinaryIO, *, add: bool) -> Totals:
+async def import_all(memory: Memory, source: BinaryIO) -> Totals:
     """Put the threads of an archive into a memory, and read each back.
 
     What is there already stays as it is, so an import that was interrupted goes on where it stopped.
@@ -71,15 +71,12 @@ async def import_all(memory: Memory, source: BinaryIO, *, add: bool) -> Totals:
     Args:
         memory: where to.
         source: the archive; `check` has seen it, because what is found to be wrong here is found late.
-        add: also into a memory that holds threads.
 
     Raises:
-        Refused: the memory holds threads, or what it gives back is not what it was given.
+        Refused: what the memory gives back is not what it was given.
         Unreadable: the archive is not whole.
         Unavailable: the database did not answer.
     """
-    if not add and not await is_empty(memory):
-        raise Refused("the database holds threads already")
     totals, progress = Totals(), Progress()
     restoration: Restoration | None = None
     for entry in archive.read(source):
@@ -96,12 +93,11 @@ async def import_all(memory: Memory, source: BinaryIO, *, add: bool) -> Totals:
     return totals
 
 
-async def is_empty(memory: Memory) -> bool:
-    """Whether the memory holds no thread."""
+async def refuse_unless_empty(memory: Memory) -> None:
+    """Raise `Refused` where the memory holds a thread."""
     async with aclosing(memory.every_thread()) as threads:
         async for _ in threads:
-            return False
-    return True
+            raise Refused("the database holds threads already")
 
 
 class Restoration:
@@ -207,7 +203,7 @@ def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-async def run(command: str, *, add: bool) -> Totals:
+async def run(command: str) -> Totals:
     """Run one of the commands between standard input and output."""
     if command == "check":
         return check(sys.stdin.buffer)
@@ -217,21 +213,33 @@ async def run(command: str, *, add: bool) -> Totals:
     try:
         if command == "export":
             return await export_all(memory, sys.stdout.buffer, settings.agent_name)
-        return await import_all(memory, sys.stdin.buffer, add=add)
+        if command == "import":
+            return await import_all(memory, sys.stdin.buffer)
+        await refuse_unless_empty(memory)
+        return Totals()
     finally:
         await memory.close()
+
+
+COMMANDS = {
+    "export": "all that is remembered, to standard output",
+    "check": "that standard input is a whole export",
+    "empty": "whether the database holds nothing yet",
+    "import": "standard input into the database, and read it back",
+}
 
 
 def main() -> None:
     """Run a command, and end with what it could not do."""
     parser = argparse.ArgumentParser(description="Moves all that the agent remembers between its database and a file.")
-    parser.add_argument("command", choices=["export", "check", "import"], help="to standard output, or from input")
-    parser.add_argument("--add", action="store_true", help="import into a database that holds threads, too")
-    given = parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
     try:
-        say(str(uvloop.run(run(given.command, add=given.add))))
+        totals = uvloop.run(run(parser.parse_args().command))
     except (Refused, Unreadable, Unavailable) as error:
         sys.exit(str(error))
+    say(str(totals))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# How all that is remembered goes out of the database and in again: export.sh and import.sh source this file. The work is
+# done by agent/transfer.py, in a container of the agent beside the one that serves.
+set -euo pipefail
+
+# shellcheck source=ops/database.sh
+source "${BASH_SOURCE[0]%/*}/database.sh"
+
+# locate: sets `project`, what Compose calls this copy, and `volume`, where its data is.
+locate() {
+  local config
+  [[ -e ${env_file} ]] || die "there is no ${env_file}: ./deploy.sh makes it"
+  config=$("${compose[@]}" config)
+  project=$(sed -n 's/^name: //p' <<<"${config}")
+  volume=$(sed -n '/^volumes:/,$ s/^    name: //p' <<<"${config}")
+  [[ -n ${project} && -n ${volume} ]] || die 'docker-compose.yml does not say which volume the data is on'
+}
+
+# other_volumes: the volumes of this project that are not in use, such as that of another kind of database.
+other_volumes() {
+  docker volume ls --quiet --filter "label=com.docker.compose.project=${project}" | sed "/^${volume}\$/ d"
+}
+
+# start_mover: builds the agent from the files as they are, and starts a container of it that waits for commands.
+start_mover() {
+  mover=${project}-transfer
+  remove_mover # of a run that was killed: it must not go on writing
+  on_exit remove_mover
+  TAG=transfer "${compose[@]}" --progress quiet build "${name}-agent"
+  TAG=transfer "${compose[@]}" --progress quiet run --detach --no-deps --name "${mover}" "${name}-agent" sleep 1d >/dev/null
+}
+
+remove_mover() {
+  docker rm --force "${mover}" >/dev/null 2>&1 || true
+  docker image rm "${project}-agent:transfer" >/dev/null 2>&1 || true
+}
+
+# move COMMAND: of agent/transfer.py, between standard input and output.
+move() {
+  docker exec --interactive "${mover}" python transfer.py "$1"
+}
+
+stopped=()
+
+# stop_tiers: sets `stopped` to those of agent and interface that ran. They finish what they have begun.
+stop_tiers() {
+  local tier running
+  for tier in interface agent; do
+    running=$("${compose[@]}" ps --quiet --status running "${name}-${tier}")
+    [[ -z ${running} ]] || stopped+=("${name}-${tier}")
+  done
+  ((${#stopped[@]} == 0)) || "${compose[@]}" --progress quiet stop "${stopped[@]}"
+}
