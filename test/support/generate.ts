@@ -3,6 +3,8 @@ import { createHelpers } from 'yeoman-test';
 
 export const ROOT = path.join(import.meta.dirname, '../../..');
 const GENERATORS = path.join(import.meta.dirname, '../../generators');
+export type Command = (typeof COMMANDS)[number];
+
 const COMMANDS = ['app', 'db', 'agent', 'interface', 'update'] as const;
 
 export interface Outcome {
@@ -25,7 +27,7 @@ interface Spy {
 /** Runs a command in `cwd` with the words of a command line, the way that `yo` runs it. */
 export async function run(
   cwd: string,
-  command: (typeof COMMANDS)[number],
+  command: Command,
   words: readonly string[] = [],
   { answers }: Person = {},
 ): Promise<Outcome> {
