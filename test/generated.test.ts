@@ -87,10 +87,12 @@ for (const combination of combinations) {
       }
     });
 
-    it('names in the compose file the variables of .env.template, and in that those of the compose file', () => {
+    it('names in the compose file or a script the variables of .env.template, and in that those of the two', () => {
       const compose = readFileSync(path.join(project(), 'docker-compose.yml'), 'utf8');
+      const script = readFileSync(path.join(project(), 'ops/backup.sh'), 'utf8');
       const template = readFileSync(path.join(project(), '.env.template'), 'utf8');
       const used = new Set([...compose.matchAll(/(?<!\$)\$\{([A-Z_]+)/g)].map(([, variable]) => variable));
+      for (const [, variable] of script.matchAll(/\$\((?:setting|number) ([A-Z_]+)\)/g)) used.add(variable);
       const offered = new Set([...template.matchAll(/^([A-Z_]+)=/gm)].map(([, variable]) => variable));
       used.delete('COMPOSE_PROJECT_NAME'); // Compose sets it
       assert.deepEqual([...used].sort(), [...offered].sort());

@@ -14,6 +14,13 @@ import type { Secret } from '../../shared/kinds.ts';
  *       ops/database.sh   what the scripts need to know of it
  *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
  *
+ * In ops/database.sh, besides what starts and checks it, stand the functions of the backups:
+ *
+ *     schema_version    prints the number of the data's layout; a backup with a higher one is refused
+ *     dump_database     prints all of the data, consistent under load, without waiting for anybody
+ *     summarize_dump    reads a dump and prints what it holds, a line `WHAT NUMBER CHECKSUM` each; equal data, equal lines
+ *     load_database     reads a dump into the database of a new volume, on which the init files have run
+ *
  * The suite in agent/tests/test_memory.py says what a memory must do, and runs unchanged against each.
  * After adding one, `npm run lock` compiles the requirements of its combinations.
  */

@@ -54,3 +54,135 @@ if (!refused(() => db.getSiblingDB('admin').auth(DB_USER, 'wrong'), 'Authenticat
 }
 JS
 }
+
+# How agent/memory.py lays the data out. To be raised with a change after which older files cannot read it.
+schema_version() {
+  say 1
+}
+
+# as_administrator: what a script begins with; `agent` is the agent's database.
+as_administrator() {
+  cat <<'JS'
+const { MONGO_INITDB_ROOT_USERNAME, MONGO_INITDB_ROOT_PASSWORD, MONGO_INITDB_DATABASE } = process.env;
+db.getSiblingDB('admin').auth(MONGO_INITDB_ROOT_USERNAME, MONGO_INITDB_ROOT_PASSWORD);
+const agent = db.getSiblingDB(MONGO_INITDB_DATABASE);
+JS
+}
+
+# Prints all documents, each with its collection on a line of extended JSON, and at the end how many each collection has
+# and a checksum of them.
+#
+# There is no snapshot of several collections, so a thread is of the moment when its own document is read: of its
+# messages, which are read after it, those count that it knows of. What deleted threads have left is no data any more.
+dump_database() {
+  local script
+  script=$(
+    as_administrator
+    dump_script
+  )
+  shell <<<"${script}"
+}
+
+dump_script() {
+  cat <<'JS'
+const PAGE = 100;
+const hashes = {};
+const counts = {};
+
+function write(collection, documents) {
+  hashes[collection] ??= require('crypto').createHash('sha256');
+  counts[collection] = (counts[collection] ?? 0) + documents.length;
+  if (documents.length === 0) return;
+  const lines = documents.map((document) => EJSON.stringify([collection, document], { relaxed: false })).join('\n');
+  hashes[collection].update(lines).update('\n');
+  print(lines);
+}
+
+// Page by page: a server may hold all that a query finds in memory at once.
+function writeThreads() {
+  for (let after = {}, found; after; after = found.length === PAGE && { _id: { $gt: found.at(-1)._id } }) {
+    found = agent.threads.find({ ...after, owner: { $ne: '' } }).sort({ _id: 1 }).limit(PAGE).toArray();
+    write('threads', found);
+    writeMessages(found);
+  }
+}
+
+function writeMessages(threads) {
+  const last = new Map(threads.map((thread) => [String(thread._id), Number(thread.last)]));
+  const theirs = { thread: { $in: threads.map(({ _id }) => _id) } };
+  for (let after = {}, found; after; after = found.length === PAGE && following(found.at(-1))) {
+    found = agent.messages.find({ ...theirs, ...after }).sort({ thread: 1, id: 1 }).limit(PAGE).toArray();
+    write('messages', found.filter(({ thread, id }) => Number(id) <= last.get(String(thread))));
+  }
+}
+
+function following({ thread, id }) {
+  return { $or: [{ thread: { $gt: thread } }, { thread, id: { $gt: id } }] };
+}
+
+function writeOthers() {
+  const others = agent.getCollectionNames().filter((each) => !/^(threads|messages|system\..*)$/.test(each));
+  for (const collection of others.sort()) {
+    for (const document of agent[collection].find().sort({ _id: 1 }).batchSize(PAGE)) write(collection, [document]);
+  }
+}
+
+write('threads', []);
+write('messages', []);
+writeThreads();
+writeOthers();
+const held = Object.keys(counts).map((each) => [each, `${counts[each]} ${hashes[each].digest('hex')}`]);
+print(JSON.stringify(Object.fromEntries(held)));
+JS
+}
+
+# summarize_dump: what a dump says of its contents, a line `WHAT NUMBER CHECKSUM` for each collection. Reads the dump.
+summarize_dump() {
+  tail -n 1 | grep '^{"threads":' | tr -d '{}"' | tr ',:' '\n ' || die 'the dump is not complete'
+}
+
+# load_database: fills the empty collections from a dump.
+load_database() {
+  local script
+  script=$(
+    as_administrator
+    load_script
+  )
+  inside mongo sh -c "cat | mongosh --quiet --norc --eval \"\$1\"" sh "${script}"
+}
+
+load_script() {
+  cat <<'JS'
+const { openSync, readSync } = require('fs');
+const { StringDecoder } = require('string_decoder');
+const MOST = 500; // documents that are inserted at once, in no more than about as many bytes as
+const CHUNK = 1024 * 1024;
+let collection, documents = [], size = 0;
+
+function insert() {
+  if (documents.length > 0) agent[collection].insertMany(documents);
+  documents = [];
+  size = 0;
+}
+
+function add(line) {
+  if (!line.startsWith('[')) return; // the last one, which says how many there were
+  const [of, document] = EJSON.parse(line, { relaxed: false });
+  if (of !== collection || documents.length >= MOST || size >= CHUNK) insert();
+  collection = of;
+  documents.push(document);
+  size += line.length;
+}
+
+const input = openSync('/dev/stdin');
+const buffer = Buffer.alloc(CHUNK);
+const decoder = new StringDecoder('utf8');
+let rest = '';
+for (let read; (read = readSync(input, buffer)) > 0; ) {
+  const lines = (rest + decoder.write(buffer.subarray(0, read))).split('\n');
+  rest = lines.pop();
+  for (const line of lines) add(line);
+}
+insert();
+JS
+}

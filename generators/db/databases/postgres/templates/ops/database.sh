@@ -40,3 +40,53 @@ case ${?}${said} in
 esac
 SH
 }
+
+# The schema that init-tables.sql makes. To be raised with a change after which older files cannot read the data.
+schema_version() {
+  say 1
+}
+
+# Prints all of the database as SQL, and at its end comments that say how many rows each table has, and a checksum of
+# them. Both are of one moment: pg_dump takes over the snapshot of the transaction that counts.
+dump_database() {
+  local db
+  db=$(inside postgres printenv POSTGRES_DB)
+  inside postgres psql -XqAtw -v ON_ERROR_STOP=1 -U postgres -d "${db}" <<'SQL'
+set timezone = 'UTC';
+begin isolation level repeatable read read only;
+select pg_export_snapshot() as snapshot \gset
+\setenv SNAPSHOT :snapshot
+\! pg_dump -U postgres -d "${POSTGRES_DB}" --no-owner --no-privileges --snapshot="${SNAPSHOT}" || echo '-- incomplete'
+
+select format(
+  'select ''-- holds '' || %L || '' '' || count(*) || '' '' ||
+     coalesce(sum((''x'' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)
+   from %I.%I as t',
+  case schemaname when 'public' then tablename else schemaname || '.' || tablename end, schemaname, tablename
+)
+from pg_tables
+where schemaname not in ('pg_catalog', 'information_schema')
+order by schemaname <> 'public', tablename collate "C" desc \gexec
+SQL
+}
+
+# summarize_dump: what a dump says of its contents, a line `WHAT NUMBER CHECKSUM` for each table. Reads the dump.
+summarize_dump() {
+  local lines
+  lines=$(grep -aE '^-- (holds |incomplete$)')
+  [[ ${lines} != *incomplete* ]] || die 'pg_dump failed'
+  say "${lines//-- holds /}"
+}
+
+# load_database: makes the database anew from a dump. Whoever owns what is in it, apply_init_files says afterwards.
+load_database() {
+  local db
+  db=$(inside postgres printenv POSTGRES_DB </dev/null) # which would read the dump
+  inside postgres psql -Xqw -v ON_ERROR_STOP=1 -U postgres -d postgres -v db="${db}" <<'SQL'
+drop database if exists :"db" with (force);
+create database :"db" template template0;
+SQL
+  # A pg_dump that is newer than the server sets what the server does not know; that stands in the first lines.
+  sed '1,40 { /^SET transaction_timeout = 0;$/ d }' |
+    inside postgres psql -Xqw -o /dev/null -v ON_ERROR_STOP=1 --single-transaction -U postgres -d "${db}"
+}
