@@ -54,7 +54,7 @@ if [[ -n ${option['--distro-docker']} ]]; then
 else
   step "the key of Docker's repository is known" has_docker_key fetch_docker_key
   step "Docker's repository is in use" \
-    uses_docker_repository write /etc/apt/sources.list.d/docker.sources print_docker_sources
+    uses_docker_repository write /etc/apt/sources.list.d/docker.sources print_docker_sources update_package_lists
   step 'Docker of its own repository is installed' docker_is_ready install_docker
 fi
 step 'Docker starts with the server' runs_as_a_service start_service docker.service

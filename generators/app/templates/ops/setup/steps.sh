@@ -9,6 +9,7 @@ source "${BASH_SOURCE[0]%/*/*}/common.sh"
 systemd=/run/systemd/system # is there where systemd runs
 apt_get=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get --quiet --quiet
   --option DPkg::Lock::Timeout=300 --option Dpkg::Options::=--force-confold)
+lists_are_new=''
 
 dry_run=''
 changes=0
@@ -134,7 +135,7 @@ are_installed() {
 }
 
 install_packages() {
-  update_package_lists
+  [[ -n ${lists_are_new} ]] || update_package_lists
   "${apt_get[@]}" install --yes --no-install-recommends "$@" >/dev/null
 }
 
@@ -142,7 +143,7 @@ install_packages() {
 update_package_lists() {
   local attempt
   for attempt in {1..12}; do
-    "${apt_get[@]}" update && return
+    "${apt_get[@]}" update && lists_are_new=yes && return
     say "the package lists could not be read (attempt ${attempt} of 12)" >&2
     sleep 5
   done
