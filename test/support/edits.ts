@@ -59,7 +59,7 @@ export function edit(project: string, file: string, kind: EditKind, at: number, 
       appendFileSync(target, `${comment(file, marker)}\n`);
       return { file, kind, marker };
     case 'carriage returns':
-      if (contents.includes('\r') || /\.sh$/.test(file) || CHECKED.test(file)) return undefined;
+      if (contents.includes('\r') || file === '.env.template') return undefined;
       writeFileSync(target, contents.replaceAll('\n', '\r\n'));
       return { file, kind };
     case 'other bytes':
