@@ -57,11 +57,14 @@ function linesWith(verbs: Partial<Record<Action, string>>, changes: readonly Cha
   });
 }
 
+/** Compiled from the file beside it; nobody reads its hundreds of hashes. */
+const LOCK = /requirements(-dev)?\.txt$/;
+
 /** What a change does to the lines of a file. */
-export function diffOf({ path: file, theirs = '', ours = '', action, result = ours }: Change): string {
-  const after = action === 'remove' ? '' : result;
-  const lines = createTwoFilesPatch(file, file, theirs, after, '', '', { context: 2 }).split('\n').slice(1);
-  return lines.map(colour).join('\n');
+export function diffOf({ path: file, theirs = '', ours = '', result = ours }: Change): string {
+  const [, ...lines] = createTwoFilesPatch(file, file, theirs, result, '', '', { context: 2 }).split('\n');
+  const shown = LOCK.test(file) ? [...lines.slice(0, 2), '@@ another lock @@', ''] : lines;
+  return shown.map(colour).join('\n');
 }
 
 /** What to say where the owner's file was kept and the new one written beside it. */

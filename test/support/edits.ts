@@ -43,28 +43,29 @@ export function edit(project: string, file: string, kind: EditKind, at: number, 
   if (file === '.yo-rc.json') return editAnswers(target, file, number);
   const marker = `owner-${number}-of-it`;
   const contents = readFileSync(target, 'utf8');
-  const lines = contents.split('\n');
+  const end = contents.includes('\r\n') ? '\r\n' : '\n';
+  const lines = contents.split(end);
   const place = Math.floor(at * lines.length);
   switch (kind) {
     case 'insert':
       lines.splice(place, 0, comment(file, marker));
-      writeFileSync(target, lines.join('\n'));
+      writeFileSync(target, lines.join(end));
       return { file, kind, marker };
     case 'replace':
       if (DELICATE.test(file)) return undefined;
       lines.splice(place, 1, comment(file, marker));
-      writeFileSync(target, lines.join('\n'));
+      writeFileSync(target, lines.join(end));
       return { file, kind, marker };
     case 'append':
-      appendFileSync(target, `${comment(file, marker)}\n`);
+      appendFileSync(target, comment(file, marker) + end);
       return { file, kind, marker };
     case 'carriage returns':
-      if (contents.includes('\r') || /\.sh$/.test(file) || CHECKED.test(file)) return undefined;
+      if (contents.includes('\r') || file === '.env.template') return undefined;
       writeFileSync(target, contents.replaceAll('\n', '\r\n'));
       return { file, kind };
     case 'other bytes':
       if (CHECKED.test(file)) return undefined;
-      appendFileSync(target, Buffer.from(`${comment(file, marker)} caf\xe9\n`, 'latin1'));
+      appendFileSync(target, Buffer.from(`${comment(file, marker)} caf\xe9${end}`, 'latin1'));
       return { file, kind, marker };
     case 'chmod':
       chmodSync(target, file.endsWith('.sh') ? 0o700 : 0o600);
