@@ -55,17 +55,18 @@ exports=${root}/exports
 mkdir -p "${exports}"
 draft=${exports}/.${project}.draft # of a run that was killed, too
 on_exit resume
-start_mover >&2
+build_mover >&2
 
 say '── stop agent and interface' >&2
 stop_tiers >&2
 start_database >&2
 apply_init_files >&2
+start_mover >&2
 
 say '── export' >&2
 move export </dev/null >"${draft}"
 say '── read it back' >&2
-move check <"${draft}"
+check "${draft}"
 next_name
 sync "${draft}"
 mv "${draft}" "${file}"

@@ -54,14 +54,15 @@ standing='Nothing was changed'
 on_exit finish
 
 say "── check ${file##*/}"
-start_mover
+build_mover
 standing="${file} is refused, as said above. Nothing was changed"
-move check <"${file}"
+check "${file}"
 
 say '── start the database'
 standing="${database} could not be started. Nothing was changed; docker compose logs ${database} says why"
 start_database
 apply_init_files
+start_mover
 journal=${root}/exports/.${project}.import
 sum=$(sha256sum <"${file}")
 this="${sum%% *} ${volume}"

@@ -102,11 +102,11 @@ use() {
   target=$(readlink -f "${env_file}")
   draft=${target}.draft
   cp --preserve "${target}" "${draft}" # with its mode and owner
-  sed -E "s/^([[:space:]]*(export[[:space:]]+)?DATA_SUFFIX[[:space:]]*=).*/\1${suffix}/" "${target}" >"${draft}"
+  sed -E "s/^([[:space:]]*(export[[:space:]]+)?${variable}[[:space:]]*=).*/\1${suffix}/" "${target}" >"${draft}"
   sync "${draft}"
   mv -f "${draft}" "${target}"
   locate
-  [[ ${data_volume} == "$1" ]] || die "could not write DATA_SUFFIX=${suffix} into ${env_file}"
+  [[ ${data_volume} == "$1" ]] || die "could not write ${variable}=${suffix} into ${env_file}"
 }
 
 # Starts what ran before on the volume that is the project's now.
@@ -179,7 +179,9 @@ if [[ ! -e ${env_file} ]]; then
   ENV_FILE=${env_file} "${root}/ops/env.sh"
 fi
 locate
-suffix=$(setting DATA_SUFFIX)
+variable=${database##*-} # each kind of database has its own, for its own volumes
+variable=${variable^^}_DATA_SUFFIX
+suffix=$(setting "${variable}")
 base=${data_volume%"${suffix}"} # the volume that the project began with
 journal=${backups}/.${project}.restore
 

@@ -21,18 +21,28 @@ other_volumes() {
   docker volume ls --quiet --filter "label=com.docker.compose.project=${project}" | sed "/^${volume}\$/ d"
 }
 
-# start_mover: builds the agent from the files as they are, and starts a container of it that waits for commands.
-start_mover() {
+# build_mover: builds the agent from the files as they are, beside the one that serves. A container of a run that was
+# killed is removed: it must not go on writing.
+build_mover() {
   mover=${project}-transfer
-  remove_mover # of a run that was killed: it must not go on writing
+  remove_mover
   on_exit remove_mover
   TAG=transfer "${compose[@]}" --progress quiet build "${name}-agent"
+}
+
+# start_mover: starts a container of it, on the network of the database, that waits for commands.
+start_mover() {
   TAG=transfer "${compose[@]}" --progress quiet run --detach --no-deps --name "${mover}" "${name}-agent" sleep 1d >/dev/null
 }
 
 remove_mover() {
   docker rm --force "${mover}" >/dev/null 2>&1 || true
   docker image rm "${project}-agent:transfer" >/dev/null 2>&1 || true
+}
+
+# check FILE: that it is whole; needs nothing but the image.
+check() {
+  docker run --rm --interactive --read-only --network none "${project}-agent:transfer" python transfer.py check <"$1"
 }
 
 # move COMMAND: of agent/transfer.py, between standard input and output.
