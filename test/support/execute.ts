@@ -23,6 +23,7 @@ export async function execute(cwd: string, program: string, args: readonly strin
   child.stderr.on('data', (chunk) => {
     output += chunk;
   });
+  child.stdin.on('error', () => {}); // the program has ended without reading it
   child.stdin.end(input);
   const status = await new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
   return { status, stdout, output };
