@@ -45,7 +45,8 @@ export function edit(project: string, file: string, kind: EditKind, at: number, 
   const contents = readFileSync(target, 'utf8');
   const end = contents.includes('\r\n') ? '\r\n' : '\n';
   const lines = contents.split(end);
-  const place = Math.floor(at * lines.length);
+  const places = placesIn(file, lines);
+  const place = places[Math.floor(at * places.length)] ?? lines.length - 1;
   switch (kind) {
     case 'insert':
       lines.splice(place, 0, comment(file, marker));
@@ -80,6 +81,12 @@ export function edit(project: string, file: string, kind: EditKind, at: number, 
       rmSync(target);
       return { file, kind };
   }
+}
+
+/** Where a comment may stand. In Python that is above a definition: elsewhere it may be in the middle of a string. */
+function placesIn(file: string, lines: readonly string[]): number[] {
+  const isPlace = (line: string) => !file.endsWith('.py') || /^(async def|def|class|@)/.test(line);
+  return lines.flatMap((line, place) => (isPlace(line) ? [place] : []));
 }
 
 /** The answers are data: what else stands there is to stay, as data. */
