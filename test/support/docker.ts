@@ -51,8 +51,8 @@ export class Stack {
   }
 
   /** Runs one of the project's scripts. */
-  run(script: string): Promise<Finished> {
-    return execute(this.folder, script, []);
+  run(script: string, ...args: string[]): Promise<Finished> {
+    return execute(this.folder, script, args);
   }
 
   /** Runs Compose in the project; fails where it does. */

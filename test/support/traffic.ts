@@ -32,6 +32,11 @@ export class Traffic {
     }
   }
 
+  /** What was acknowledged until now, by thread. */
+  get acknowledged(): Map<string, string[]> {
+    return new Map([...this.#acknowledged].map(([thread, texts]) => [thread, [...texts]]));
+  }
+
   /**
    * Stops, and compares what was acknowledged with what is stored.
    *

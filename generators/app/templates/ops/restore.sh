@@ -83,7 +83,7 @@ fill() {
   beside start_database
   payload "$1" | beside load_database
   say '── compare it with what was backed up'
-  summary=$(beside dump_database | summarize_dump)
+  summary=$(beside dump_database | beside summarize_dump)
   sum=$(checksum <<<"${summary}")
   held=$(holds "${summary}")
   [[ ${held} == "${manifest[holds]}" ]] || die "the backup held ${manifest[holds]}, but what was restored is ${held}.

@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
+import { Client } from '../support/client.ts';
+import { freePorts, generate } from '../support/combinations.ts';
+import { Stack, until } from '../support/docker.ts';
+import { temporaryFolder } from '../support/folders.ts';
+import { Traffic } from '../support/traffic.ts';
+
+const MANIFEST_SIZE = 4096;
+/** A message that no log may show. */
+const MARKED = 'qzxjvkw 4711';
+
+/** The idempotency key that it was said with. */
+const OLD_KEY = 'an-old-key';
+
+/** One row a scenario, printed at the end. */
+const scenarios: Record<string, string | number>[] = [];
+
+for (const database of Object.keys(databases) as DatabaseId[]) {
+  describe(`the backups of ${database}`, () => {
+    let stack: Stack;
+    let client: Client;
+    let thread: string;
+    let replied: unknown;
+    /** Written under load. */
+    let backup: string;
+
+    const timed = async (scenario: string, script: string, ...args: string[]) => {
+      const start = performance.now();
+      const finished = await stack.run(script, ...args);
+      const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      scenarios.push({ database, scenario, seconds, 'exit status': String(finished.status) });
+      return finished;
+    };
+    const write = async (): Promise<string> => {
+      const { status, stdout, output } = await stack.run('ops/backup.sh');
+      assert.equal(status, 0, output);
+      return stdout.trimEnd().split('\n').at(-1) as string;
+    };
+    const volumes = async () =>
+      (await stack.docker('volume', 'ls', '--quiet', '--filter', `name=^${stack.name}_`)).split('\n').sort();
+    const { service, volume } = databases[database];
+    const dataVolume = () => `${stack.name}_${stack.name}_${volume}${stack.setting('DATA_SUFFIX')}`;
+    const mountedVolume = async () => {
+      const format = '{{range .Mounts}}{{.Name}} {{end}}';
+      const names = await stack.inspect(service, format);
+      return names.split(' ').find((name) => name.startsWith(`${stack.name}_`));
+    };
+    const leftovers = async () => stack.docker('ps', '--all', '--quiet', '--filter', `name=^${stack.name}_restore`);
+    const remembers = async () => {
+      const { status, body } = await client.say(thread, MARKED, OLD_KEY);
+      assert.equal(status, 200);
+      assert.deepEqual(body, replied, 'the old key has its old reply');
+      assert.deepEqual(
+        (await client.history(thread)).map(({ role }) => role),
+        ['user', 'assistant'],
+      );
+    };
+
+    before(async () => {
+      const project = await generate(
+        temporaryFolder(),
+        `backup-${database}`,
+        { database, logic: 'business', interface: 'api' },
+        ...(await freePorts()),
+      );
+      stack = await Stack.fresh(project);
+      await removeRestored(stack);
+      stack.configure('RATE_LIMIT=');
+      const { status, output } = await stack.deploy();
+      assert.equal(status, 0, output);
+      client = new Client(stack);
+      thread = await client.newThread();
+      const answer = await client.say(thread, MARKED, OLD_KEY);
+      assert.equal(answer.status, 200);
+      replied = answer.body;
+    });
+    after(async () => {
+      await stack.remove();
+      await removeRestored(stack);
+    });
+
+    it('bring everything back that was acknowledged before, in order, after down -v', async () => {
+      const traffic = await Traffic.start(client, 4);
+      await until('there is load', 20, async () =>
+        [...traffic.acknowledged.values()].every(({ length }) => length > 5),
+      );
+      const before = traffic.acknowledged;
+      backup = await write();
+      const { lost, sent, stored } = await traffic.stop();
+      assert.deepEqual({ lost, stored }, { lost: 0, stored: sent });
+      const said = traffic.acknowledged;
+
+      await stack.compose('down', '--volumes', '--timeout', '5');
+      assert.deepEqual(await volumes(), [''], 'nothing is left of the data');
+      const { status, output } = await timed('restore after down -v', 'ops/restore.sh', backup);
+      assert.equal(status, 0, output);
+      await stack.compose('up', '--detach', '--wait');
+      await remembers();
+      for (const [each, texts] of before) {
+        const history = await client.history(each);
+        const questions = history.filter(({ role }) => role === 'user').map(({ content }) => content);
+        assert.ok(questions.length >= texts.length, `${questions.length} of ${texts.length} are back`);
+        const all = [...(said.get(each) as string[])];
+        assert.deepEqual(questions, all.slice(0, questions.length), 'in their order');
+        const replies = history.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+        for (const [n, text] of texts.entries()) assert.ok(replies[n]?.includes(text), `${replies[n]} answers ${text}`);
+        assert.ok(await client.insist(each, 'what follows'), 'the thread goes on');
+      }
+    });
+
+    it('are files of their owner alone, without a secret, with a manifest', async () => {
+      assert.equal(statSync(backup).mode & 0o777, 0o600);
+      const { manifest, data } = open(backup);
+      const plain = gunzipSync(data).toString('latin1');
+      for (const variable of ['DB_PASSWORD', 'DB_ADMIN_PASSWORD', 'AGENT_TOKEN']) {
+        const secret = stack.setting(variable);
+        assert.ok(secret.length > 20 && !plain.includes(secret), variable);
+      }
+      assert.equal(manifest.get('project'), stack.name);
+      assert.equal(manifest.get('database'), database);
+      assert.match(manifest.get('taken') ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+      assert.match(manifest.get('holds') ?? '', /^\d+ threads, \d+ messages/);
+    });
+
+    it('are refused if anything is wrong with them, and nothing is touched', async () => {
+      const whole = readFileSync(backup);
+      const flipped = Buffer.from(whole);
+      flipped[MANIFEST_SIZE + 40] = (flipped[MANIFEST_SIZE + 40] as number) ^ 1;
+      const wrong: [string, Buffer, RegExp][] = [
+        ['truncated in its data', whole.subarray(0, whole.length - 100), /truncated/],
+        ['truncated in its manifest', whole.subarray(0, 200), /altered|cut off/],
+        ['empty', Buffer.alloc(0), /no backup/],
+        ['no backup at all', Buffer.from('-- some other dump\n'.repeat(1000)), /no backup/],
+        ['altered in its data', flipped, /altered/],
+        [
+          'altered in its manifest',
+          Buffer.from(whole.toString('latin1').replace('copy: ', 'copy: x'), 'latin1'),
+          /altered/,
+        ],
+        ['of another project', signed(backup, { project: 'another' }), /of the project another/],
+        ['of another database', signed(backup, { database: 'another' }), /of another/],
+        ['of a newer schema', signed(backup, { schema: '99' }), /schema 99/],
+        ['of a newer format', signed(backup, { 'backup format': '99' }), /format is 99/],
+      ];
+      const before = [await volumes(), readFileSync(path.join(stack.folder, '.env'), 'utf8')];
+      const started = await stack.inspect(service, '{{.Id}} {{.State.StartedAt}}');
+      for (const [what, contents, reason] of wrong) {
+        const file = path.join(temporaryFolder(), 'wrong.backup');
+        writeFileSync(file, contents);
+        const { status, output } = await stack.run('ops/restore.sh', file);
+        assert.equal(status, 1, `${what}: ${output}`);
+        assert.match(output, reason, what);
+        assert.match(output, /Nothing was changed/, what);
+      }
+      assert.deepEqual([await volumes(), readFileSync(path.join(stack.folder, '.env'), 'utf8')], before);
+      assert.equal(await stack.inspect(service, '{{.Id}} {{.State.StartedAt}}'), started);
+    });
+
+    it('pass the drill, which leaves nothing behind', async () => {
+      const before = await volumes();
+      const { status, output } = await timed('drill', 'ops/restore.sh', '--drill');
+      assert.equal(status, 0, output);
+      assert.match(output, /can be restored: \d+ threads/);
+      assert.deepEqual([await volumes(), await leftovers()], [before, '']);
+      await remembers();
+    });
+
+    it('fail the drill when they are corrupt, even where all checksums of the file are right', async () => {
+      const before = await volumes();
+      await client.insist(await client.newThread(), 'said after the first backup');
+      const file = await write();
+      const later = open(file);
+      rmSync(file);
+      const newest = path.join(path.dirname(backup), `${stack.name}-29991231T235959Z.backup`);
+      const corrupt: [string, Buffer, RegExp][] = [
+        [
+          'altered',
+          Buffer.from(readFileSync(backup).map((byte, n) => (n === MANIFEST_SIZE + 40 ? ~byte : byte))),
+          /altered/,
+        ],
+        ['fewer messages', signed(backup, {}, later.data), /the backup held .* but what was restored is/],
+        [
+          'other messages',
+          signed(backup, { holds: later.manifest.get('holds') as string }, later.data),
+          /not the\s+contents/,
+        ],
+      ];
+      for (const [what, contents, reason] of corrupt) {
+        writeFileSync(newest, contents);
+        const { status, output } = await timed(`drill: ${what}`, 'ops/restore.sh', '--drill');
+        rmSync(newest);
+        assert.equal(status, 1, output);
+        assert.match(output, reason);
+        assert.deepEqual([await volumes(), await leftovers()], [before, '']);
+      }
+    });
+
+    it('are restored by the same command again when it was killed, at whatever step', async () => {
+      const [former, before] = [dataVolume(), await volumes()];
+      await client.insist(await client.newThread(), 'said after the backup');
+
+      await killAt(stack.folder, backup, '── compare');
+      assert.equal(dataVolume(), former);
+      await remembers();
+
+      await killAt(stack.folder, backup, '── start the tiers');
+      const switched = dataVolume();
+      assert.notEqual(switched, former);
+
+      const { status, output } = await timed('restore, killed twice before', 'ops/restore.sh', backup);
+      assert.equal(status, 0, output);
+      assert.ok(output.includes(`ops/restore.sh --volume ${switched}`), 'the way back is said');
+      assert.ok(output.includes(former), 'and what was in use before the kill');
+      assert.deepEqual(await volumes(), [...before, switched, dataVolume()].sort(), 'nothing unfinished is left');
+      assert.equal(await leftovers(), '');
+      assert.equal(await mountedVolume(), dataVolume());
+      await remembers();
+
+      const back = await timed('back to the volume before', 'ops/restore.sh', '--volume', former);
+      assert.equal(back.status, 0, back.output);
+      assert.deepEqual([dataVolume(), await mountedVolume()], [former, former]);
+      await remembers();
+      const { body } = await client.call('GET', '/v1/threads?limit=1');
+      assert.deepEqual((await client.history(body.data[0].thread_id))[0]?.content, 'said after the backup');
+      await stack.compose('up', '--detach', '--wait');
+      assert.equal(await mountedVolume(), former);
+    });
+
+    it('are kept in the number and for the days that are set, and taken away by the command', async () => {
+      const folder = path.dirname(backup);
+      const name = (stamp: string, copy = stack.name) => `${copy}-${stamp}.backup`;
+      const [old, older, foreign] = [name('20240101T000000Z'), name('20230101T000000Z'), name('20230101T000000Z', 'x')];
+      for (const file of [old, older, foreign]) writeFileSync(path.join(folder, file), '');
+      stack.configure('BACKUP_KEEP=0', 'BACKUP_DAYS=0');
+      const first = await write();
+      assert.ok(readdirSync(folder).includes(older), '0 is no limit');
+
+      const away = temporaryFolder();
+      stack.configure('BACKUP_KEEP=3', 'BACKUP_DAYS=0', `BACKUP_UPLOAD_CMD="cp -t ${away}"`);
+      const second = await write();
+      const names = (...files: string[]) => files.map((file) => path.basename(file)).sort();
+      assert.deepEqual(readdirSync(folder).filter(isBackup).sort(), names(backup, first, second, foreign));
+      assert.deepEqual(readdirSync(away), names(second));
+      assert.deepEqual(readFileSync(path.join(away, path.basename(second))), readFileSync(second));
+
+      writeFileSync(path.join(folder, old), '');
+      stack.configure('BACKUP_KEEP=10', 'BACKUP_DAYS=30', 'BACKUP_UPLOAD_CMD=false');
+      const { status, stdout, output } = await stack.run('ops/backup.sh');
+      assert.equal(status, 1, output);
+      const kept = readdirSync(folder).filter(isBackup).sort();
+      assert.equal(kept.length, 5, 'the file is kept where only its upload failed');
+      assert.ok(!kept.includes(old), 'too old');
+      assert.match(output, /BACKUP_UPLOAD_CMD failed/);
+      assert.equal(stdout, '');
+      for (const log of readdirSync(path.join(stack.folder, 'logs'))) {
+        const text = readFileSync(path.join(stack.folder, 'logs', log), 'utf8');
+        assert.ok(!text.includes(stack.setting('DB_PASSWORD')) && !text.includes(MARKED), log);
+      }
+    });
+  });
+}
+
+after(() => console.table(scenarios));
+
+const isBackup = (file: string) => file.endsWith('.backup');
+
+/** The fields of a backup's manifest, and its data. */
+function open(file: string): { manifest: Map<string, string>; data: Buffer } {
+  const contents = readFileSync(file);
+  const lines = contents.subarray(0, MANIFEST_SIZE).toString('latin1').trimEnd().split('\n');
+  const manifest = new Map(lines.map((line) => line.split(': ') as [string, string]));
+  return { manifest, data: contents.subarray(MANIFEST_SIZE) };
+}
+
+/** A backup with other fields or data, whose checksums are right nevertheless. */
+function signed(file: string, fields: Record<string, string>, data = open(file).data): Buffer {
+  const { manifest } = open(file);
+  manifest.delete('manifest sha256');
+  const changed = { ...fields, bytes: String(data.length), sha256: sha256(data) };
+  for (const [field, value] of Object.entries(changed)) manifest.set(field, value);
+  const text = [...manifest].map(([field, value]) => `${field}: ${value}\n`).join('');
+  return Buffer.concat([Buffer.from(`${text}manifest sha256: ${sha256(text)}\n`.padEnd(MANIFEST_SIZE)), data]);
+}
+
+function sha256(data: string | Buffer): string {
+  return createHash('sha256').update(data).digest('hex');
+}
+
+/** Starts a restore, and kills it when it says so. */
+async function killAt(folder: string, backup: string, step: string): Promise<void> {
+  const child = spawn('ops/restore.sh', [backup], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      said += chunk;
+      if (said.includes(step)) child.kill('SIGKILL');
+    });
+  }
+  const [, signal] = await once(child, 'exit');
+  assert.equal(signal, 'SIGKILL', said);
+}
+
+/** Removes what restores have left, which the project's own Compose file does not know. */
+async function removeRestored(stack: Stack): Promise<void> {
+  await stack.docker(
+    'compose',
+    '--project-name',
+    `${stack.name}_restore`,
+    'down',
+    '--remove-orphans',
+    '--timeout',
+    '5',
+  );
+  const names = await stack.docker('volume', 'ls', '--quiet', '--filter', `name=^${stack.name}_`);
+  if (names) await stack.docker('volume', 'rm', ...names.split('\n'));
+}
