@@ -97,7 +97,7 @@ describe('all that is remembered, moved from each kind of database to each other
 });
 
 describe('a project that holds data, changed to another kind of database', () => {
-  const [from, to] = [IDS[0], IDS.at(-1)] as [DatabaseId, DatabaseId];
+  const [from, to] = IDS as [DatabaseId, DatabaseId];
   const invented = invent('invented', 200, 22);
   const volume = (id: DatabaseId) => `${stack.name}_${stack.name}_${databases[id].volume}`;
   let stack: Stack;

@@ -59,7 +59,7 @@ standing="${file} is refused, as said above. Nothing was changed"
 check "${file}"
 
 say '── start the database'
-standing="${database} could not be started. Nothing was changed; docker compose logs ${database} says why"
+standing="${database} could not be made ready, as said above. No data was changed; docker compose logs ${database}"
 start_database
 apply_init_files
 start_mover
