@@ -159,7 +159,7 @@ describe('three-tier', () => {
     for (const [choice, expected] of [
       ['keep', /^AGENT_PORT=7000$/m],
       ['take', /^AGENT_PORT=9000$/m],
-      ['merge', /^<<<<<<< yours\nAGENT_PORT=7000\n=======\nAGENT_PORT=9000\n>>>>>>> generated$/m],
+      ['merge', /^<<<<<<< yours\n(#.*\n)?AGENT_PORT=7000\n=======\n(#.*\n)?AGENT_PORT=9000\n>>>>>>> generated$/m],
     ] as const) {
       it(`asks at a terminal, and does it: ${choice}`, async () => {
         const { exitCode, asked, template } = await collision([], { choice });

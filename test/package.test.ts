@@ -80,6 +80,40 @@ describe('the package as users get it', () => {
     });
   }
 
+  it('begins a project with one tier and updates it, by yo and by its own bin', () => {
+    const outcomes = [
+      ['yo', 'three-tier:'],
+      ['generator-three-tier', ''],
+    ].map(([program = '', prefix], number) => {
+      const cwd = folder(`tier-${number}`);
+      const typed = (command: string, ...words: string[]) =>
+        program === 'yo' ? run(cwd, program, prefix + command, ...words) : run(cwd, program, command, ...words);
+      const begun = typed('db', '--yes', '--name', 'lyco', '--database', 'redis');
+      const updated = typed('update');
+      assert.deepEqual([begun.status, updated.status], [0, 0], begun.output + updated.output);
+      assert.deepEqual(updated.lines, ['lyco is up to date.']);
+      return [begun.lines, readTree(cwd)] as const;
+    });
+    assert.deepEqual(outcomes[0], outcomes[1]);
+  });
+
+  it('changes nothing in a project of which it may not write a folder', () => {
+    const cwd = folder('partly-writable');
+    run(cwd, 'generator-three-tier', 'lyco', '--yes');
+    const project = path.join(cwd, 'agents/lyco');
+    const before = readTree(project);
+    chmodSync(path.join(project, 'agent'), 0o555);
+    const { status, lines } = run(project, 'generator-three-tier', 'agent', '--logic', 'business', '--yes');
+    assert.deepEqual([status, lines.length], [1, 1], lines.join('\n'));
+    assert.match(
+      lines[0] ?? '',
+      /Cannot change .*agent: permission denied; nothing was changed; make it writable and run/,
+    );
+    assert.deepEqual(readTree(project), before);
+    chmodSync(path.join(project, 'agent'), 0o755);
+    assert.equal(run(project, 'generator-three-tier', 'agent', '--logic', 'business', '--yes').status, 0);
+  });
+
   it('lists every question of the whole', () => {
     const { output } = run(home, 'yo', 'three-tier', '--help');
     for (const flag of ['database', 'logic', 'interface', 'agent-port', 'interface-port']) {
@@ -113,7 +147,7 @@ describe('the package as users get it', () => {
     chmodSync(cwd, 0o555);
     const { status, lines } = run(cwd, 'generator-three-tier', 'lyco', '--yes');
     assert.equal(status, 1);
-    assert.match(lines.join('\n'), /^\S*✖\S* Cannot write .*: permission denied; choose a folder/);
+    assert.match(lines.join('\n'), /^\S*✖\S* Cannot write .*: permission denied; choose another folder with --output/);
     assert.equal(lines.length, 1);
   });
 

@@ -12,7 +12,7 @@ import { renderOverlay } from '../shared/overlay.ts';
 import { installedVersion, readChangelog } from '../shared/package.ts';
 import { openProject, type Project } from '../shared/project.ts';
 import { type Answers, nameQuestion, type Question } from '../shared/questions.ts';
-import { hasCommonFile, inOrder, missingFrom, TIERS, type TierId, type Tiers } from '../shared/tiers.ts';
+import { hasCommonFile, missingFrom, TIERS, type TierId, type Tiers } from '../shared/tiers.ts';
 import { isNewer, notesSince } from '../shared/versions.ts';
 import { completeAnswers, conflictPrompt, isInteractive, missingAnswer, toPrompt } from './answers.ts';
 import { type Choice, changeProject } from './change.ts';
@@ -137,7 +137,7 @@ export default class AppGenerator extends Command<AppOptions> {
     const { tier, update } = this.#entry;
     const there = this.#stored?.tiers ?? [];
     if (update) return new Set(there);
-    return new Set(inOrder(new Set(tier ? [...there, tier] : TIERS)));
+    return new Set(tier ? [...there, tier] : TIERS);
   }
 
   /** A tier that is run alone in an empty folder suggests the folder's name, as far as it can be that of an agent. */
@@ -155,7 +155,7 @@ export default class AppGenerator extends Command<AppOptions> {
   /** The flags, then what the project has stored, then what a person answers to the questions that are left. */
   async #ask(questions: readonly Question[], stored: Partial<Answers> = {}): Promise<Partial<Answers>> {
     const known = { ...stored, ...this.#given };
-    if (this.options.yes) return known;
+    if (this.options.yes || this.#entry.update) return known;
     const open = questions.filter(({ key, asked }) => asked && (known[key] === undefined || this.#isReconsidered(key)));
     if (open.length === 0) return known;
     if (!isInteractive()) throw missingAnswer(open[0] as Question);
