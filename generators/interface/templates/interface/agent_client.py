@@ -233,6 +233,7 @@ class AgentClient:
                 allow_redirects=False,
                 server_hostname=self._url.host,
             ) as answer:
+                self._replicas.trust(replica)
                 if not answer.ok:
                     raise await _refusal(answer)
                 self._found()

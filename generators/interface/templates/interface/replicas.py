@@ -39,6 +39,10 @@ class Replicas:
         self._avoided[str(URL(url).host)] = time.monotonic() + AVOID
         return bool(self._usable())
 
+    def trust(self, url: str) -> None:
+        """Leave a replica out no longer: it has answered."""
+        self._avoided.pop(str(URL(url).host), None)
+
     def _usable(self) -> list[str]:
         now = time.monotonic()
         return [address for address in self._addresses if self._avoided.get(address, 0) < now]
