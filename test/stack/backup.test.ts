@@ -46,7 +46,8 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
     const volumes = async () =>
       (await stack.docker('volume', 'ls', '--quiet', '--filter', `name=^${stack.name}_`)).split('\n').sort();
     const { service, volume } = databases[database];
-    const dataVolume = () => `${stack.name}_${stack.name}_${volume}${stack.setting('DATA_SUFFIX')}`;
+    const dataVolume = () =>
+      `${stack.name}_${stack.name}_${volume}${stack.setting(`${service.toUpperCase()}_DATA_SUFFIX`)}`;
     const mountedVolume = async () => {
       const format = '{{range .Mounts}}{{.Name}} {{end}}';
       const names = await stack.inspect(service, format);
