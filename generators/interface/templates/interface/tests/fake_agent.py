@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -42,14 +43,19 @@ class FakeAgent:
         return [request.headers["Idempotency-Key"] for request in self.requests if request.method == "POST"]
 
     async def __aenter__(self) -> Self:
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind((self.host, self.port))  # while it is stopped, nobody else gets this port
+        self.port = self._port.getsockname()[1]
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        self._port.close()
 
     async def start(self) -> None:
-        """Listen, on the same port as before when it was started before."""
+        """Listen, on the same port each time."""
         app = web.Application(middlewares=[self.watch])
         app.add_routes(
             [
@@ -67,7 +73,6 @@ class FakeAgent:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
         await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""

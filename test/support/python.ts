@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { covering, generateAll } from './support/combinations.ts';
-import { ROOT } from './support/generate.ts';
-import { checkEach } from './support/tools.ts';
+import { covering, generateAll } from './combinations.ts';
+import { ROOT } from './generate.ts';
+import { checkEach } from './tools.ts';
 
 /** Seconds are no matter here: a busy machine takes its time. */
 const PATIENCE = 600_000; // milliseconds
 
-const projects = generateAll();
-
-for (const tier of ['agent', 'interface']) {
+/** Declares the tests of a tier's Python. Each tier has a file of its own, so that both are tested at the same time. */
+export function describePython(tier: 'agent' | 'interface'): void {
   describe(`the Python in ${tier}/`, () => {
+    const projects = generateAll();
     const satisfies = (what: string, tool: string, args: (folder: string) => string[]) =>
       it(`satisfies ${what}`, async function () {
         this.timeout(PATIENCE);

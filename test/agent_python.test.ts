@@ -1,0 +1,3 @@
+import { describePython } from './support/python.ts';
+
+describePython('agent');
