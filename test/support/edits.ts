@@ -83,10 +83,12 @@ export function edit(project: string, file: string, kind: EditKind, at: number, 
   }
 }
 
-/** Where a comment may stand. In Python that is above a definition: elsewhere it may be in the middle of a string. */
+/** Above which lines a comment may stand; elsewhere it may be in the middle of a string. */
+const PLACES: Readonly<Record<string, RegExp>> = { '.py': /^(async def|def|class|@)/, '.yml': /^ {0,4}[\w-]+:/ };
+
 function placesIn(file: string, lines: readonly string[]): number[] {
-  const isPlace = (line: string) => !file.endsWith('.py') || /^(async def|def|class|@)/.test(line);
-  return lines.flatMap((line, place) => (isPlace(line) ? [place] : []));
+  const isPlace = PLACES[path.extname(file)] ?? /^/;
+  return lines.flatMap((line, place) => (isPlace.test(line) ? [place] : []));
 }
 
 /** The answers are data: what else stands there is to stay, as data. */
