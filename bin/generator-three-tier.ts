@@ -1,33 +1,78 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { createEnv } from 'yeoman-environment';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import {
+  COMMANDS,
+  type CommandId,
+  checkRequest,
+  commands,
+  helpText,
+  type Request,
+  SWITCHES,
+  valueFlags,
+} from '../generators/app/commands.ts';
+import { Committer } from '../generators/app/commit.ts';
+import { Planner } from '../generators/app/plan.ts';
+import { renderProject } from '../generators/app/render.ts';
+import { errorLine } from '../generators/app/report.ts';
+import type { Terminal } from '../generators/app/terminal.ts';
+import { UsageError } from '../generators/shared/errors.ts';
+import { installedVersion } from '../generators/shared/package.ts';
 
-const COMMANDS = ['app', 'db', 'agent', 'interface', 'update'];
-const GENERATORS = path.join(import.meta.dirname, '../generators');
+const terminal: Terminal = {
+  cwd: process.cwd(),
+  log: (text) => console.error(text),
+  // What asks is loaded where there is something to ask: it takes longer than a whole run without questions.
+  async prompt(prompts) {
+    const [{ default: input }, { default: select }] = await Promise.all([
+      import('@inquirer/input'),
+      import('@inquirer/select'),
+    ]);
+    const answers: Record<string, string> = {};
+    for (const prompt of prompts) {
+      answers[prompt.name] = prompt.type === 'input' ? await input(prompt) : await select(prompt);
+    }
+    return answers;
+  },
+};
 
-function version(): string {
-  return JSON.parse(readFileSync(path.join(import.meta.dirname, '../../package.json'), 'utf8')).version;
+/** The first word may name a command, as in `generator-three-tier db --database postgres`. */
+function parse(typed: readonly string[]): Request {
+  const command = COMMANDS.find((name) => name === typed[0]);
+  const args = command ? typed.slice(1) : typed;
+  const { values, positionals } = parseArgs({ args: [...args], options: optionsOf(command ?? 'app'), strict: false });
+  const texts = Object.keys(valueFlags(command ?? 'app'));
+  const flags = Object.entries(values).map(([flag, value]) => [
+    flag,
+    value === true && texts.includes(flag) ? '' : value,
+  ]);
+  return { command: command ?? 'app', words: positionals, flags: Object.fromEntries(flags) };
 }
 
-async function run(words: string[]): Promise<void> {
-  const env = createEnv();
-  for (const command of COMMANDS) {
-    const file = path.join(GENERATORS, command, `index${path.extname(import.meta.filename)}`);
-    env.register(file, { namespace: `three-tier:${command}` });
-  }
-  // The first word may name a command, as in `generator-three-tier db --database postgres`.
-  const [first = ''] = words;
-  const [command, args] = COMMANDS.includes(first) ? [first, words.slice(1)] : ['app', words];
-  const help = args.includes('--help') || args.includes('-h');
-  await env.run([`three-tier:${command}`, ...(help ? [] : args)], { help });
+function optionsOf(command: CommandId): NonNullable<ParseArgsConfig['options']> {
+  const texts = [...Object.keys(valueFlags(command)), commands[command].argument ?? []].flat();
+  return {
+    ...Object.fromEntries(texts.map((flag) => [flag, { type: 'string' }])),
+    ...Object.fromEntries(Object.keys(SWITCHES).map((flag) => [flag, { type: 'boolean' }])),
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean' },
+  };
+}
+
+async function run(request: Request): Promise<void> {
+  checkRequest(request);
+  const plan = await new Planner(request, terminal).plan();
+  await new Committer(request, terminal, plan).commit(renderProject(plan));
 }
 
 try {
-  const words = process.argv.slice(2);
-  if (words[0] === '--version') console.log(version());
-  else await run(words);
+  const request = parse(process.argv.slice(2));
+  if (request.flags.version) console.log(installedVersion());
+  else if (request.flags.help) console.log(helpText(request.command));
+  else await run(request);
 } catch (error) {
-  console.error((error as Error).message);
-  process.exitCode = 1;
+  const { name, message } = error as Error;
+  const wasInterrupted = name === 'ExitPromptError';
+  if (wasInterrupted) console.error('Nothing was written.');
+  else console.error(error instanceof UsageError ? errorLine(message) : message);
+  process.exitCode = wasInterrupted ? 130 : 1;
 }

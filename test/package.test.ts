@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { readTree, temporaryFolder } from './support/folders.ts';
@@ -13,18 +14,42 @@ const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 describe('the package as users get it', () => {
   let home: string;
 
-  function run(cwd: string, program: string, ...args: string[]) {
-    const env = { PATH: `${home}/node_modules/.bin:${process.env.PATH}`, HOME: home, NO_UPDATE_NOTIFIER: '1' };
+  function environment(): NodeJS.ProcessEnv {
     const certificates = process.env.NODE_EXTRA_CA_CERTS ?? '';
+    const path = `${home}/node_modules/.bin:${process.env.PATH}`;
+    return { PATH: path, HOME: home, NO_UPDATE_NOTIFIER: '1', NODE_EXTRA_CA_CERTS: certificates };
+  }
+
+  function run(cwd: string, program: string, ...args: string[]) {
     const { status, stdout, stderr } = spawnSync(program, args, {
       ...USER,
       cwd,
       encoding: 'utf8',
-      env: { ...env, NODE_EXTRA_CA_CERTS: certificates },
+      env: environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const lines = (stdout + stderr).split('\n').filter((line) => line.trim());
     return { status, lines, output: stdout + stderr };
+  }
+
+  /** Runs the bin at a terminal where a person types each text once its question stands there; the exit code. */
+  async function typeAtTerminal(cwd: string, typed: readonly [question: RegExp, text: string][]): Promise<number> {
+    const terminal = spawn('script', ['-qec', 'generator-three-tier', '/dev/null'], {
+      ...USER,
+      cwd,
+      env: environment(),
+    });
+    const open = [...typed];
+    let shown = '';
+    terminal.stdout.on('data', (text) => {
+      shown += text;
+      if (!open[0]?.[0].test(shown)) return;
+      shown = '';
+      terminal.stdin.write(open.shift()?.[1]);
+    });
+    const [status] = await once(terminal, 'close');
+    assert.deepEqual(open, [], shown);
+    return status;
   }
 
   /** A new folder that the user owns. */
@@ -79,6 +104,30 @@ describe('the package as users get it', () => {
       for (const flag of ['yes', 'dry-run', 'force']) assert.match(yo.output, new RegExp(` --${flag} +# \\w`));
     });
   }
+
+  it('asks a person at a terminal, by its own bin', async () => {
+    const cwd = folder('asked');
+    const down = '\x1b[B';
+    const status = await typeAtTerminal(cwd, [
+      [/called\?/, 'hades\r'],
+      [/Which database.*navigate/s, `${down}\r`],
+      [/What answers.*navigate/s, `${down}\r`],
+      [/reach the agent.*navigate/s, '\r'],
+    ]);
+    assert.equal(status, 0);
+    const stored = JSON.parse(readFileSync(path.join(cwd, 'agents/hades/.yo-rc.json'), 'utf8'))['generator-three-tier'];
+    assert.deepEqual([stored.database, stored.logic, stored.interface], ['redis', 'business', 'api']);
+  });
+
+  it('writes nothing where the person presses Ctrl-C, by its own bin', async () => {
+    const cwd = folder('interrupted');
+    const status = await typeAtTerminal(cwd, [
+      [/called\?/, 'hades\r'],
+      [/Which database.*navigate/s, '\x03'],
+    ]);
+    assert.equal(status, 130);
+    assert.deepEqual(readdirSync(cwd), []);
+  });
 
   it('begins a project with one tier and updates it, by yo and by its own bin', () => {
     const outcomes = [

@@ -2,7 +2,7 @@ import { UsageError } from '../shared/errors.ts';
 import type { Answer, Answers, KnownAnswers, Question } from '../shared/questions.ts';
 
 interface PromptBase {
-  readonly name: keyof Answers;
+  readonly name: string;
   readonly message: string;
   readonly default?: string;
 }
@@ -26,7 +26,7 @@ export function toPrompt({ key, message, choices, parse }: Question, suggestion:
 }
 
 /** What becomes of a file that the user edited where there is something new. */
-export function conflictPrompt(file: string) {
+export function conflictPrompt(file: string): Prompt {
   const choices = [
     { name: 'keep mine', value: 'keep' },
     { name: 'take the new one', value: 'take' },
@@ -38,7 +38,7 @@ export function conflictPrompt(file: string) {
     name: 'choice',
     message: `${file} was edited, and there is a new version.`,
     choices,
-  } as const;
+  };
 }
 
 /**

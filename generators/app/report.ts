@@ -100,8 +100,17 @@ const ADDITIONS: Readonly<Record<TemplateData['missing'][number], string>> = {
   interface: 'adds the interface',
 };
 
+/** The one line that a UsageError shows. */
+export function errorLine(message: string): string {
+  return `${isColoured(process.stderr) ? styleText('red', '✖') : '✖'} ${message}`;
+}
+
+function isColoured(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && !process.env.NO_COLOR;
+}
+
 function colour(line: string): string {
-  if (!process.stdout.isTTY || process.env.NO_COLOR) return line;
+  if (!isColoured(process.stdout)) return line;
   if (line.startsWith('+')) return styleText('green', line);
   if (line.startsWith('-')) return styleText('red', line);
   return line.startsWith('@') ? styleText('cyan', line) : line;

@@ -1,0 +1,130 @@
+import path from 'node:path';
+import { finishPending, isPending } from '../shared/apply.ts';
+import { UsageError } from '../shared/errors.ts';
+import { checkNewRoot, readStored, type Stored } from '../shared/location.ts';
+import { nearestName } from '../shared/names.ts';
+import { installedVersion } from '../shared/package.ts';
+import { type Answers, type KnownAnswers, nameQuestion, type Question } from '../shared/questions.ts';
+import { TIERS, type Tiers } from '../shared/tiers.ts';
+import { isNewer } from '../shared/versions.ts';
+import { completeAnswers, isInteractive, missingAnswer, toPrompt } from './answers.ts';
+import { givenAnswers, type Request, subjectOf, tierOf } from './commands.ts';
+import { allQuestions, questionsOf } from './questions.ts';
+import type { Terminal } from './terminal.ts';
+
+/** A project as it will be. */
+export interface Plan {
+  readonly root: string;
+  readonly answers: KnownAnswers;
+  readonly tiers: Tiers;
+  /** What it has stored until now; undefined where it is new. */
+  readonly stored: Stored | undefined;
+}
+
+/** Finds the project that a command means, or the place for a new one, and asks what no flag has answered. */
+export class Planner {
+  readonly #request: Request;
+  readonly #terminal: Terminal;
+  #given: Partial<Answers>;
+  #stored: Stored | undefined;
+
+  /** @throws UsageError where an answer that was given is wrong. */
+  constructor(request: Request, terminal: Terminal) {
+    this.#request = request;
+    this.#terminal = terminal;
+    this.#given = givenAnswers(request);
+  }
+
+  /** @throws UsageError where an answer is missing, or the place cannot be used. */
+  async plan(): Promise<Plan> {
+    const root = await this.#locate();
+    this.#stored = this.#open(root);
+    if (this.#stored) this.#checkStored(root, this.#stored);
+    else checkNewRoot(root);
+    const tiers = this.#tiers();
+    const questions = questionsOf(tiers).map((question) => this.#suggest(question, root));
+    const answers = completeAnswers(questions, await this.#ask(questions, this.#stored?.answers));
+    return { root, answers, tiers, stored: this.#stored };
+  }
+
+  get #isUpdate(): boolean {
+    return this.#request.command === 'update';
+  }
+
+  /** The project that stands here where the command means it, or else the folder to write. */
+  async #locate(): Promise<string> {
+    const { cwd } = this.#terminal;
+    const { output } = this.#request.flags;
+    const here = this.#open(cwd);
+    if (this.#isUpdate && !here) {
+      throw new UsageError('There is no project here: go to its folder, or make one with "yo three-tier <name>".');
+    }
+    if (this.#request.command !== 'app') return cwd;
+    if (output === '') throw new UsageError('--output: "" is no folder; give one, or leave the flag out.');
+    if (output !== undefined) return path.resolve(cwd, String(output));
+    if (here && (this.#given.name ?? here.answers.name) === here.answers.name) return cwd;
+    this.#given = await this.#ask([nameQuestion]);
+    if (!this.#given.name) throw missingAnswer(nameQuestion);
+    return path.resolve(cwd, 'agents', this.#given.name);
+  }
+
+  /** What a project has stored, once the run that was killed in it is finished. */
+  #open(root: string): Stored | undefined {
+    if (isPending(root)) {
+      if (this.#request.flags['dry-run']) {
+        throw new UsageError(
+          `A run in ${root} was killed; run the command without --dry-run, which finishes it first.`,
+        );
+      }
+      finishPending(root);
+    }
+    return readStored(root, allQuestions);
+  }
+
+  #checkStored(root: string, { answers: { name }, version }: Stored): void {
+    if (this.#given.name && name !== this.#given.name) {
+      const advice = tierOf(this.#request) ? 'leave the flag out' : 'choose another --output';
+      throw new UsageError(`name: the project in ${root} is called ${name}; ${advice}.`);
+    }
+    if (version && isNewer(version, installedVersion())) {
+      const versions = `version ${version} wrote this project, and ${installedVersion()} is installed`;
+      throw new UsageError(`generator-three-tier: ${versions}; install the newest, and run the command again.`);
+    }
+  }
+
+  /** A tier that is run alone adds itself, an update adds none; `yo three-tier` makes the project whole. */
+  #tiers(): Tiers {
+    const there = this.#stored?.tiers ?? [];
+    if (this.#isUpdate) return new Set(there);
+    const tier = tierOf(this.#request);
+    return new Set(tier ? [...there, tier] : TIERS);
+  }
+
+  /** A tier that is run alone in an empty folder suggests the folder's name, as far as it can be that of an agent. */
+  #suggest(question: Question, root: string): Question {
+    if (question.key !== 'name' || !tierOf(this.#request) || this.#stored) return question;
+    const folder = path.basename(root);
+    const name = nearestName(folder);
+    const isAsked = !this.#request.flags.yes && isInteractive();
+    if (name === folder || isAsked || this.#given.name) return { ...question, default: name };
+    throw new UsageError(
+      `--name: ${JSON.stringify(folder)} cannot be the agent's name; give one, as in --name ${name}.`,
+    );
+  }
+
+  /** The flags, then what the project has stored, then what a person answers to the questions that are left. */
+  async #ask(questions: readonly Question[], stored: Partial<Answers> = {}): Promise<Partial<Answers>> {
+    const known = { ...stored, ...this.#given };
+    if (this.#request.flags.yes || this.#isUpdate) return known;
+    const open = questions.filter(({ key, asked }) => asked && (known[key] === undefined || this.#isReconsidered(key)));
+    if (open.length === 0) return known;
+    if (!isInteractive()) throw missingAnswer(open[0] as Question);
+    const prompts = open.map((question) => toPrompt(question, stored[question.key] ?? question.default));
+    return { ...known, ...((await this.#terminal.prompt(prompts)) as Partial<Answers>) };
+  }
+
+  /** A tier that is run alone at a terminal asks again what it is about. */
+  #isReconsidered(key: keyof Answers): boolean {
+    return isInteractive() && this.#given[key] === undefined && subjectOf(this.#request).includes(key);
+  }
+}

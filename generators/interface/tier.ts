@@ -1,0 +1,22 @@
+import path from 'node:path';
+import { kindQuestion, portQuestion } from '../shared/questions.ts';
+import type { Tier } from '../shared/tier.ts';
+import { type InterfaceId, interfaces } from './interfaces/index.ts';
+import type { Interface } from './interfaces/interface.ts';
+
+/** Tier 3, the interface. */
+export const interfaceTier: Tier = {
+  questions: [
+    kindQuestion('interface', 'How do people reach the agent?', interfaces, 'api'),
+    portQuestion('interfacePort', 'interface-port', 'Port of the interface on 127.0.0.1', 8080),
+  ],
+  folders: (answers) => {
+    const { folder, parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
+    return [
+      path.join(import.meta.dirname, 'templates'),
+      ...parts.map((part) => path.join(import.meta.dirname, 'parts', part, 'templates')),
+      path.join(folder, 'templates'),
+      path.join(import.meta.dirname, 'locks', answers.interface as InterfaceId),
+    ];
+  },
+};
