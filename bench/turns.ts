@@ -9,13 +9,14 @@
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type LogicId, logics } from '../generators/agent/logics/index.ts';
 import { databases } from '../generators/db/databases/index.ts';
 import { Stack } from '../test/support/docker.ts';
 import { execute } from '../test/support/execute.ts';
 import { AgentClient } from './agent-client.ts';
+import { circumstances, dockerVersion, median, table } from './tables.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 
@@ -48,10 +49,6 @@ interface Cost {
 
 /** For each size, in their order. */
 type Costs = readonly Cost[];
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-}
 
 /** Generates a project of the pair. */
 async function generate(folder: string, database: string, logic: string): Promise<Stack> {
@@ -136,15 +133,11 @@ async function cpuSeconds(container: string): Promise<number> {
   return Number(stdout);
 }
 
-function row(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`;
-}
-
 function ratio(costs: Costs, kind: keyof Cost): number {
   return (costs.at(-1) as Cost)[kind] / (costs[0] as Cost)[kind];
 }
 
-function table(measured: ReadonlyMap<string, Costs>): string {
+function growthTable(measured: ReadonlyMap<string, Costs>): string {
   const sizes = SIZES.map(({ stored }) => stored);
   const span = `${sizes.at(-1)} / ${sizes[0]}`;
   const heads = [
@@ -161,11 +154,11 @@ function table(measured: ReadonlyMap<string, Costs>): string {
     ...costs.map(({ cpu }) => `${cpu.toFixed(2)} ms`),
     ...costs.map(({ wall }) => `${wall.toFixed(2)} ms`),
   ]);
-  return [heads, heads.map((_, n) => (n ? '---:' : '---')), ...lines].map(row).join('\n');
+  return table(heads, lines);
 }
 
-/** Where and with what it was measured. */
-async function circumstances(stack: Stack, service: string): Promise<string> {
+/** With what it was measured. */
+async function versionsOf(stack: Stack, service: string): Promise<string> {
   const { stdout } = await stack.inside('agent', ['python', '-V']);
   return `${stdout.trim()}, ${await stack.inspect(service, '{{.Config.Image}}')}`;
 }
@@ -183,7 +176,7 @@ try {
       const stack = await generate(folder, id, logicId);
       try {
         await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
-        versions.add(await circumstances(stack, database.service));
+        versions.add(await versionsOf(stack, database.service));
         measured.set(`${database.label}, ${logic.label}`, await measure(stack, logicId as LogicId));
       } finally {
         await stack.remove();
@@ -194,8 +187,6 @@ try {
   rmSync(folder, { recursive: true });
 }
 if (measured.size === 0) throw new Error(`There is no pair called ${wanted.join(' or ')}.`);
-const engine = execFileSync('docker', ['version', '--format', '{{.Server.Version}}'], { encoding: 'utf8' }).trim();
-const machine = `${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, Docker ${engine}`;
-console.log(`${new Date().toISOString().slice(0, 10)}; ${machine}; ${[...versions].join('; ')}\n\n${table(measured)}`);
+console.log(`${circumstances(dockerVersion(), ...versions)}\n\n${growthTable(measured)}`);
 const tooMuch = [...measured].filter(([, costs]) => ratio(costs, 'cpu') > GOAL);
 for (const [pair, costs] of tooMuch) console.error(`${pair}: ${ratio(costs, 'cpu').toFixed(2)} is more than ${GOAL}`);
