@@ -7,18 +7,16 @@
  * Each pair is generated and runs in Docker as it would on a server, and is called on 127.0.0.1, one message at a time.
  * The sizes take turns, so that whatever else the machine does meets all of them. Prints a table in Markdown.
  */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type LogicId, logics } from '../generators/agent/logics/index.ts';
 import { databases } from '../generators/db/databases/index.ts';
-import { Stack } from '../test/support/docker.ts';
-import { execute } from '../test/support/execute.ts';
+import type { Stack } from '../test/support/docker.ts';
 import { AgentClient } from './agent-client.ts';
+import { cpuSeconds } from './cpu.ts';
+import { generate } from './project.ts';
 import { circumstances, dockerVersion, median, table } from './tables.ts';
-
-const ROOT = path.join(import.meta.dirname, '..');
 
 const ROUNDS = 11;
 const TURNS = 20; // in a round, for each size
@@ -49,17 +47,6 @@ interface Cost {
 
 /** For each size, in their order. */
 type Costs = readonly Cost[];
-
-/** Generates a project of the pair. */
-async function generate(folder: string, database: string, logic: string): Promise<Stack> {
-  const name = `bench-${database}-${logic}`;
-  const generator = path.join(ROOT, 'dist/bin/generator-three-tier.js');
-  const choice = ['--database', database, '--logic', logic];
-  execFileSync(process.execPath, [generator, name, '--yes', ...choice], { cwd: folder, stdio: 'ignore' });
-  const stack = await Stack.fresh(path.join(folder, 'agents', name));
-  stack.configure('LOG_LEVEL=warning');
-  return stack;
-}
 
 /** Makes `count` threads of `stored` messages each. */
 async function fill(
@@ -119,20 +106,6 @@ async function measure(stack: Stack, logic: LogicId): Promise<Costs> {
   }));
 }
 
-/** Prints the processor time of the agent, exactly: Linux has a clock for every process. */
-const CPU_CLOCK = `
-import pathlib, time
-agent = b"python\\0main.py\\0"
-pid = next(int(p.parent.name) for p in pathlib.Path("/proc").glob("[0-9]*/cmdline") if p.read_bytes() == agent)
-print(time.clock_gettime(~pid << 3 | 2))
-`;
-
-async function cpuSeconds(container: string): Promise<number> {
-  const { status, stdout, output } = await execute(ROOT, 'docker', ['exec', container, 'python', '-c', CPU_CLOCK]);
-  if (status !== 0) throw new Error(output);
-  return Number(stdout);
-}
-
 function ratio(costs: Costs, kind: keyof Cost): number {
   return (costs.at(-1) as Cost)[kind] / (costs[0] as Cost)[kind];
 }
@@ -167,7 +140,6 @@ const wanted = process.argv.slice(2);
 const folder = mkdtempSync(path.join(tmpdir(), 'bench-turns-'));
 const measured = new Map<string, Costs>();
 const versions = new Set<string>();
-execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
 try {
   for (const [id, database] of Object.entries(databases)) {
     for (const [logicId, logic] of Object.entries(logics)) {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { type LogicId, logics } from '../../generators/agent/logics/index.ts';
 import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
 import { type InterfaceId, interfaces } from '../../generators/interface/interfaces/index.ts';
 import { readTree, temporaryFolder } from './folders.ts';
 import { run } from './generate.ts';
+
+export { freePorts } from './ports.ts';
 
 /** One choice of each kind. */
 export interface Combination {
@@ -34,20 +34,6 @@ export async function generate(cwd: string, name: string, choice: Combination, .
   const { exitCode, lines } = await run(cwd, 'app', [name, '--yes', ...flags, ...words]);
   if (exitCode !== 0) throw new Error(lines.join('\n'));
   return path.join(cwd, 'agents', name);
-}
-
-/** The flags for two ports that nobody uses, so that stacks can run beside whatever runs on the machine. */
-export async function freePorts(): Promise<string[]> {
-  const [agent, interface_] = await Promise.all([freePort(), freePort()]);
-  return ['--agent-port', String(agent), '--interface-port', String(interface_)];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 /** Every combination, generated before the tests of the calling file: the projects' folders by label. */
