@@ -34,7 +34,7 @@ async def serve(settings: Settings) -> int:
     await memory.open()
     config = uvicorn.Config(
         create_app(settings, memory, runner),
-        host="0.0.0.0",
+        host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,

@@ -37,5 +37,6 @@ class Settings(BaseSettings):
     drain_timeout: int = Field(25, ge=0)  # seconds that requests in flight have after SIGTERM
 
     max_content: int = Field(1_000_000, ge=128_000, le=8_000_000)  # bytes of a message that is stored
+    host: str = "127.0.0.1"  # in its container it listens on all addresses: the Dockerfile says so
     port: int = 8000
     max_body: int = Field(1024 * 1024, ge=1024)  # bytes of a request

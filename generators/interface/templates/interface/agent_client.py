@@ -2,11 +2,11 @@
 
 import asyncio
 import math
-import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from random import SystemRandom
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -310,7 +310,7 @@ class _Pauses:
         now = time.monotonic()
         if self._deadline is None:
             self._deadline = (away_since or now) + self._patience
-        pause = self._longest * random.uniform(0.5, 1.0)
+        pause = self._longest * SystemRandom().uniform(0.5, 1.0)
         if now + pause > self._deadline:
             return False
         self._longest = min(self._longest * 2, LONGEST_PAUSE)

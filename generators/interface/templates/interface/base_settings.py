@@ -39,6 +39,7 @@ class InterfaceSettings(BaseSettings):
     agent_timeout: float = Field(120.0, gt=0)  # seconds until a reply is complete
     agent_patience: float = Field(10.0, ge=0)  # seconds that a call rides out an agent that is away
     log_level: Annotated[str, BeforeValidator(_level)] = "info"
+    host: str = "127.0.0.1"  # in its container it listens on all addresses: the Dockerfile says so
     port: int = 8080
 
 

@@ -31,7 +31,7 @@ def settings() -> Settings:
         agent_name="tested",
         agent_token=TOKEN,
         database_url="unused://nowhere/unused",
-        database_password="unused",
+        database_password=TOKEN,
         max_body=64 * 1024,
         turn_lease=0.5,
         turn_wait=5,

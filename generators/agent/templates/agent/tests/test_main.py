@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.conftest import TOKEN, connected
 from tests.database import NOWHERE
 from tests.fakes import EchoLogic, InMemory
 
-SECRET = "a-secret-of-the-database"
+SECRET = token_hex()
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ import json
 import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any, Self
 
 from aiohttp import web
 
-TOKEN = "a-token-that-only-tests-use"
+TOKEN = token_hex()
 USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 
 

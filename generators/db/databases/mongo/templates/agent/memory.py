@@ -27,13 +27,13 @@ off, the retry or the next deletion goes on.
 
 import asyncio
 import json
-import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 
 import anyio
 import bson
@@ -125,7 +125,7 @@ class MongoMemory:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Busy
-            await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+            await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
             pause = min(pause * 1.5, 0.25)
         return thread
 

@@ -6,13 +6,13 @@ write over each other, whichever replica they run in. Each statement is atomic b
 
 import asyncio
 import json
-import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 
 import anyio
 from asyncpg import Record, UniqueViolationError
@@ -204,7 +204,7 @@ class PostgresMemory:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Busy
-            await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+            await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
             pause = min(pause * 1.5, 0.25)
 
     async def _ask(self, owner: str, thread_id: str, key: str, question: str, run: str) -> Turn:

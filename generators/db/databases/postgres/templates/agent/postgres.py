@@ -18,6 +18,7 @@ DOWN = (
     asyncpg.InternalClientError,  # a connection that dies in the moment it is taken
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # the server starts or stops
+    asyncpg.DeadlockDetectedError,  # somebody changes the tables
     asyncpg.InsufficientResourcesError,  # its disk is full, or its connections are used up
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,

@@ -21,13 +21,13 @@ over each other, whichever replica they run in. Each script is atomic and may ru
 
 import asyncio
 import json
-import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 from typing import Any
 
 import anyio
@@ -109,7 +109,7 @@ class RedisMemory:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise
-            await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))
+            await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
             pause = min(pause * 1.5, 0.25)
 
     def _window(self, newest_first: list[Entry], key: str) -> list[Message]:

@@ -1,9 +1,9 @@
 """The bot: what a person gets in return for a message."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from random import SystemRandom
 
 import structlog
 from telegram import Message
@@ -145,7 +145,7 @@ class ChatBot:
             if not told and not reply.begun:
                 told = True
                 await Reply(self._telegram, message).finish(plain(WAITING))
-            await self._pause(pause * random.uniform(0.5, 1.0))
+            await self._pause(pause * SystemRandom().uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _pause(self, seconds: float) -> None:

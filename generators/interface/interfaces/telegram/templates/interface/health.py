@@ -10,8 +10,8 @@ from telegram_api import Telegram
 
 
 @asynccontextmanager
-async def serving(port: int, agent: AgentClient, telegram: Telegram) -> AsyncIterator[int]:
-    """Answer GET /health on all addresses of the container, and yield the port."""
+async def serving(host: str, port: int, agent: AgentClient, telegram: Telegram) -> AsyncIterator[int]:
+    """Answer GET /health, and yield the port."""
 
     async def health(_: web.Request) -> web.Response:
         """503 until the agent has answered once; from then on the fields say how things are."""
@@ -28,7 +28,7 @@ async def serving(port: int, agent: AgentClient, telegram: Telegram) -> AsyncIte
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
+        await web.TCPSite(runner, host, port).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -35,7 +35,7 @@ async def run(settings: Settings) -> None:
     async with (
         AgentClient(settings) as agent,
         Telegram(settings) as telegram,
-        health.serving(settings.port, agent, telegram),
+        health.serving(settings.host, settings.port, agent, telegram),
     ):
         await Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer, stopping).run()
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from random import SystemRandom
 from typing import Self
 
 import structlog
@@ -161,7 +161,7 @@ class _Pauses:
         """Pause."""
         longest = min(0.5 * 2 ** min(self.count, 10), LONGEST_PAUSE)
         self.count += 1
-        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+        await asyncio.sleep(longest * SystemRandom().uniform(0.5, 1.0))
 
 
 def seconds(error: RetryAfter) -> float:

@@ -6,7 +6,7 @@ ops/verify.sh runs this in the container of the interface. It also asks the bot 
 import asyncio
 import json
 import sys
-import urllib.request
+from http.client import HTTPConnection
 
 from agent_client import AgentClient, Refused
 from agent_types import Question
@@ -20,8 +20,10 @@ PATIENCE = 15  # seconds
 
 def check_telegram() -> None:
     """End with what is wrong where the running bot does not get messages."""
-    with urllib.request.urlopen("http://127.0.0.1:8080/health", timeout=PATIENCE) as answer:
-        state = json.load(answer)["telegram"]
+    connection = HTTPConnection("127.0.0.1", 8080, timeout=PATIENCE)
+    connection.request("GET", "/health")
+    state = json.load(connection.getresponse())["telegram"]
+    connection.close()
     if state != OK:
         sys.exit(COMPLAINTS.get(state, "the bot has not reached Telegram yet"))
 

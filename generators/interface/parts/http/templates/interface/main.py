@@ -28,7 +28,7 @@ def build_server(settings: Settings) -> uvicorn.Server:
     """The HTTP server with the application in it."""
     config = uvicorn.Config(
         create_app(settings),
-        host="0.0.0.0",
+        host=settings.host,
         port=settings.port,
         loop="uvloop",
         http="httptools",

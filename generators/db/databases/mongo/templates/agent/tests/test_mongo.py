@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -377,7 +378,7 @@ async def test_the_user_may_use_this_database_only(real: Settings) -> None:
 
 
 def test_the_reason_of_an_outage_says_nothing_else() -> None:
-    secret = "a secret"
+    secret = token_hex()
     full = BulkWriteError({"writeErrors": [{"code": 11000}, {"code": 14031, "errmsg": secret}]})
     for error, hint in (
         (OperationFailure(secret, 13), "DB_NAME"),

@@ -1,5 +1,7 @@
 """Chat completions, spoken to by OpenAI's own client."""
 
+from secrets import token_hex
+
 import httpx
 import openai as library
 import pytest
@@ -148,7 +150,7 @@ async def test_errors_are_the_clients_own(openai: AsyncOpenAI, agent: FakeAgent)
         await openai.chat.completions.create(model="gpt", messages=HELLO)
     assert unknown.value.code == "not_found"
     with pytest.raises(library.AuthenticationError) as stranger:
-        await openai.with_options(api_key="not-one-of-the-keys").models.list()
+        await openai.with_options(api_key=token_hex()).models.list()
     assert stranger.value.code == "invalid_api_key"
     with pytest.raises(library.UnprocessableEntityError, match=r"body.messages: .* at least 1 item"):
         await openai.chat.completions.create(model="parrot", messages=[])

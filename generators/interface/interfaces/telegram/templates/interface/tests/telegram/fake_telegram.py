@@ -6,11 +6,12 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Self
 
 from aiohttp import web
 
-TOKEN = "123456789:AAE-a-token-that-only-tests-use"
+TOKEN = f"123456789:{token_hex()}"
 ME = {"id": 123456789, "is_bot": True, "first_name": "Parrot", "username": "ParrotBot"}
 ALICE_ID = 7
 ALICE: dict[str, Any] = {

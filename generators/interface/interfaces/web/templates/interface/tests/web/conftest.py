@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -12,8 +13,8 @@ from main import build_server
 from settings import Settings
 from tests.waiting import until
 
-PASSWORD = "correct horse battery"
-TOKEN = "a-token-for-the-link"
+PASSWORD = token_hex()
+TOKEN = token_hex()
 
 
 @pytest.fixture

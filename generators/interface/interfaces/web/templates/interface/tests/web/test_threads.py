@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -172,11 +173,12 @@ async def test_nonsense_is_refused_and_not_repeated(owner: httpx.AsyncClient, ag
 
 async def test_log_holds_no_text_and_no_secret(owner: httpx.AsyncClient) -> None:
     ((_, session),) = owner.cookies.items()
+    guess = token_hex()
     with capture_logs() as logs:
         thread = await new_thread(owner, "my secret title")
         await owner.post(f"{thread}/messages", json={"message": "my secret"})
         await owner.post("/session", json={"password": PASSWORD})
-        await owner.post("/session", json={"password": "my secret guess"})
+        await owner.post("/session", json={"password": guess})
     assert len(logs) == 4
-    for text in ("secret", PASSWORD, session):
+    for text in ("secret", guess, PASSWORD, session):
         assert text not in str(logs)
