@@ -94,6 +94,8 @@ require 'Docker Compose' "${version}" 2 20
 step 'complete the settings'
 ENV_FILE=${env_file} "${root}/ops/env.sh"
 check_settings
+[[ ! -e ${env_file}.rotation ]] ||
+  die 'new secrets are on their way into the database: ops/rotate-secrets.sh goes on with that, and deploys'
 check_replicas
 
 step 'rule out another copy'

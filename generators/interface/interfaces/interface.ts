@@ -11,7 +11,8 @@ import type { Secret } from '../../shared/kinds.ts';
  *     readme.md.ejs         its section of the project's README
  *     templates/interface/  its program, beside the client of the agent that all interfaces share
  *     templates/ops/interface.sh  what deploy.sh and ops/verify.sh need to know of it: its service, `check_settings`,
- *                                 which stops before anything is started, `message_round_trip` and `how_to_talk`
+ *                                 which stops before anything is started, `message_round_trip`,
+ *                                 `new_interface_secrets` and `how_to_talk`
  */
 export interface Interface {
   /** As people write it. */
@@ -22,6 +23,10 @@ export interface Interface {
   readonly parts?: readonly string[];
   /** Folders of its program that its image needs beside the modules. */
   readonly assets?: readonly string[];
+  /** Which of its secrets ops/rotate-secrets.sh makes anew, as a clause of the README. */
+  readonly rotates?: string;
+  /** A variable that only a person can fill in; without it `check_settings` stops. */
+  readonly needs?: string;
   /** Secrets that ops/env.sh generates. */
   readonly secrets: readonly Secret[];
   /** What it needs from PyPI. */

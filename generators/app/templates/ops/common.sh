@@ -39,6 +39,21 @@ die() {
   exit 1
 }
 
+# setting VARIABLE: its value, as the containers get it.
+setting() {
+  local value
+  value=$("${compose[@]}" config | sed -n "s/^ *$1: *//p")
+  value=${value%%$'\n'*} # several services may have it
+  value=${value#[\"\']}
+  say "${value%[\"\']}"
+}
+
+random_secret() {
+  local bytes
+  bytes=$(od -An -vtx1 -N24 /dev/urandom)
+  say "${bytes//[[:space:]]/}"
+}
+
 # What a script takes is said before it calls `options`:
 #   option+=([--pull]='')       a flag, `yes` where it is given
 #   option+=([--keep=]=14)      one with a value, and its default: --keep 30 or --keep=30

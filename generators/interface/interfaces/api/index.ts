@@ -4,6 +4,7 @@ export const api = {
   label: 'API',
   folder: import.meta.dirname,
   parts: ['http'],
+  rotates: 'gives every name in `API_KEYS` a new key, beside which the one before stays valid until the next time',
   secrets: [{ variable: 'API_KEYS', prefix: 'default:' }],
   packages: ['fastapi', 'fastapi-swagger', 'httptools', 'limits', 'uvicorn'],
   devPackages: ['httpx', 'openai'],

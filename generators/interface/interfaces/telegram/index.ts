@@ -3,6 +3,7 @@ import type { Interface } from '../interface.ts';
 export const telegram = {
   label: 'Telegram bot',
   folder: import.meta.dirname,
+  needs: 'TELEGRAM_BOT_TOKEN',
   secrets: [],
   packages: ['pyromark', 'python-telegram-bot', 'telegramify-markdown'],
   devPackages: [],

@@ -5,6 +5,7 @@ export const web = {
   folder: import.meta.dirname,
   parts: ['http'],
   assets: ['static'],
+  rotates: '`SESSION_SECRET`, so that everybody has to sign in again',
   secrets: [
     { variable: 'WEB_PASSWORD', prefix: '' },
     { variable: 'SESSION_SECRET', prefix: '' },

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The agent's role: it owns the tables, is no administrator, and can connect to this database only.
+# The agent's role, which owns the tables, is no administrator, and can connect to this database only; and the passwords
+# of both roles.
 # Runs by itself on an empty volume; every deployment applies it again, so a new DB_PASSWORD takes effect.
 set -euo pipefail
 
@@ -18,12 +19,14 @@ set log_statement = 'none'; -- no password in the server's log,
 set log_min_error_statement = 'panic'; -- not even when a statement fails
 \getenv agent DB_USER
 \getenv password DB_PASSWORD
+\getenv administrators POSTGRES_PASSWORD
 
 select format('create role %I', :'agent')
 where not exists (select from pg_roles where rolname = :'agent') \gexec
 
 alter role :"agent" login nosuperuser nocreatedb nocreaterole noreplication nobypassrls
   connection limit 100 password :'password';
+alter role current_user password :'administrators';
 
 select format('alter table public.%I owner to %I', tablename, :'agent')
 from pg_tables where schemaname = 'public' and tableowner <> :'agent' \gexec

@@ -23,6 +23,21 @@ apply_init_files() {
   shell <"${root}/init-collections.js"
 }
 
+# expect_administrator PASSWORD: has the server let the administrator in with it, since the init file logs in as him. The
+# password has letters and digits only.
+expect_administrator() {
+  shell <<JS
+const { MONGO_INITDB_ROOT_USERNAME: root, MONGO_INITDB_ROOT_PASSWORD: before } = process.env;
+const admin = db.getSiblingDB('admin');
+try {
+  admin.auth(root, '$1'); // it was interrupted after this
+} catch {
+  admin.auth(root, before);
+  admin.updateUser(root, { pwd: '$1' });
+}
+JS
+}
+
 # As the agent asks: over TCP, as its user, from a real collection.
 database_answers() {
   shell <<'JS'

@@ -7,14 +7,6 @@ source "${BASH_SOURCE[0]%/*}/common.sh"
 
 interface=${name}-interface
 
-# setting VARIABLE: its value, as the interface's container gets it.
-setting() {
-  local value
-  value=$("${compose[@]}" config | sed -n "s/^ *$1: *//p")
-  value=${value#[\"\']}
-  say "${value%[\"\']}"
-}
-
 # Only a person can get a token, so without one nothing is started.
 check_settings() {
   local token
@@ -35,6 +27,11 @@ TEXT
 # A whole conversation of the agent with the interface's container, and a look at what Telegram says to the token.
 message_round_trip() {
   inside interface python - <"${root}/ops/round_trip.py"
+}
+
+# The bot's token comes from @BotFather.
+new_interface_secrets() {
+  :
 }
 
 how_to_talk() {

@@ -17,6 +17,13 @@ message_round_trip() {
   inside interface python - <"${root}/ops/round_trip.py"
 }
 
+# A new one ends all sessions. The password is what people know, so it changes only when they say so.
+new_interface_secrets() {
+  local secret
+  secret=$(random_secret)
+  say "SESSION_SECRET=${secret}"
+}
+
 how_to_talk() {
   local address
   address=$("${compose[@]}" port "${interface}" 8080)
