@@ -1,6 +1,7 @@
 /**
  * Compiles the Python requirements, with hashes: first everything in one environment (python/requirements.txt, which
- * the checks of this repository use), then each tier of each combination, held to the same versions.
+ * the checks of this repository use), then each tier of each combination, held to the same versions, and at last the
+ * checkers of `npm run check:generated`.
  *
  *     npm run lock                  adds what is missing
  *     npm run lock -- --upgrade     takes the newest versions
@@ -71,3 +72,6 @@ const everything = [...tools, ...locks.flatMap(({ packages, devPackages }) => [.
 writeFileSync(path.join(ROOT, 'python/requirements.in'), lines(everything));
 compile(path.join(ROOT, 'python'), 'requirements.in', 'requirements.txt', ...process.argv.slice(2));
 for (const lock of locks) compileTier(lock);
+for (const name of ['linters', 'checkov']) {
+  compile(path.join(ROOT, 'checkers'), `${name}.in`, `${name}.txt`, ...process.argv.slice(2));
+}

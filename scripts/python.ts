@@ -3,14 +3,13 @@
  * Where no Python 3.12 is found it says so and the tests name what they skip; in CI that is an error.
  */
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { once } from './once.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const VENV = path.join(ROOT, '.venv');
 const LOCK = path.join(ROOT, 'python/requirements.txt');
-const STAMP = path.join(VENV, 'requirements.sha256');
 const IS_NEW_ENOUGH = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))';
 
 function isNewEnough(python: string): boolean {
@@ -31,14 +30,14 @@ function install(python: string): void {
   run(path.join(bin, 'uv'), 'pip', 'sync', '--quiet', '--python', path.join(bin, 'python'), '--require-hashes', LOCK);
 }
 
-const wanted = createHash('sha256').update(readFileSync(LOCK)).digest('hex');
-const isUpToDate = existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted;
-const python = [process.env.PYTHON, 'python3.13', 'python3.12', 'python3'].find((name) => name && isNewEnough(name));
-if (!isUpToDate && python) {
+const isThere = once(VENV, [LOCK], () => {
+  const python = [process.env.PYTHON, 'python3.13', 'python3.12', 'python3'].find((name) => name && isNewEnough(name));
+  if (!python) return false;
   console.log('Installing the Python tools of the checks into .venv');
   install(python);
-  writeFileSync(STAMP, wanted);
-} else if (!isUpToDate) {
+  return true;
+});
+if (!isThere) {
   console.log('No Python 3.12 or newer with venv was found: the checks of the generated Python and shell are skipped.');
   if (process.env.CI) process.exitCode = 1;
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { LogicId } from '../generators/agent/logics/index.ts';
 import { type DatabaseId, databases } from '../generators/db/databases/index.ts';
 import type { InterfaceId } from '../generators/interface/interfaces/index.ts';
-import { combinations, distinctFiles, generateAll, label } from './support/combinations.ts';
-import { readTree, temporaryFolder } from './support/folders.ts';
+import { combinations, generateAll, label } from './support/combinations.ts';
+import { copyOf, readTree } from './support/folders.ts';
 import { ROOT } from './support/generate.ts';
 import { check } from './support/tools.ts';
 
@@ -108,14 +108,6 @@ for (const combination of combinations) {
   });
 }
 
-/** A copy in which scripts may write. */
-function copyOf(project: string): string {
-  const copy = path.join(temporaryFolder(), path.basename(project));
-  mkdirSync(copy);
-  cpSync(project, copy, { recursive: true });
-  return copy;
-}
-
 it('gives each kind of database a volume of its own, so that none starts on the files of another', () => {
   const volumes = Object.values(databases).map(({ volume }) => volume);
   assert.equal(new Set(volumes).size, volumes.length);
@@ -125,46 +117,6 @@ it('gives each kind of database a volume of its own, so that none starts on the 
     const { volume } = databases[combination.database];
     assert.match(compose, new RegExp(`^ +name: .*_${path.basename(project)}_${volume}\\b`, 'm'));
   }
-});
-
-describe('every generated file', () => {
-  const clean: [string, RegExp, string, string[]][] = [
-    [
-      'the compose-spec schema',
-      /^docker-compose\.yml$/,
-      'check-jsonschema',
-      ['--builtin-schema', 'vendor.compose-spec'],
-    ],
-    ['hadolint', /Dockerfile$/, 'hadolint', ['--failure-threshold', 'style']],
-    ['shfmt', /\.sh$/, 'shfmt', ['-d', '-i', '2', '-ci']],
-  ];
-  for (const [what, pattern, tool, args] of clean) {
-    it(`satisfies ${what}`, async function () {
-      const { status, output } = await check(this, tool, [...args, ...distinctFiles(projects, pattern)], ROOT);
-      assert.equal(status, 0, output);
-    });
-  }
-
-  it('satisfies shellcheck', async function () {
-    const scripts = distinctFiles(projects, /\.sh$/);
-    for (const project of projects.values()) {
-      const own = scripts.map((script) => path.relative(project, script)).filter((script) => !script.startsWith('..'));
-      if (own.length === 0) continue;
-      const { status, output } = await check(this, 'shellcheck', ['-o', 'all', '-S', 'style', '-x', ...own], project);
-      assert.equal(status, 0, output);
-    }
-  });
-
-  it('holds no secret that gitleaks knows', async function () {
-    const cwd = path.dirname([...projects.values()][0] as string);
-    const { status, output } = await check(
-      this,
-      'gitleaks',
-      ['detect', '--no-git', '--no-banner', '--source', cwd],
-      cwd,
-    );
-    assert.equal(status, 0, output);
-  });
 });
 
 it('no tool has left anything among the templates', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -9,6 +9,14 @@ export function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'three-tier-'));
   made.push(folder);
   return folder;
+}
+
+/** A copy of a project, in which scripts may write. */
+export function copyOf(project: string): string {
+  const copy = path.join(temporaryFolder(), path.basename(project));
+  mkdirSync(copy);
+  cpSync(project, copy, { recursive: true });
+  return copy;
 }
 
 after(() => {
