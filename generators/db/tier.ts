@@ -6,5 +6,8 @@ import { type DatabaseId, databases } from './databases/index.ts';
 /** Tier 1, the database. */
 export const databaseTier: Tier = {
   questions: [kindQuestion('database', 'Which database keeps the conversations?', databases, 'postgres')],
-  folders: ({ database }) => [path.join(databases[database as DatabaseId].folder, 'templates')],
+  folders: ({ database }) => [
+    path.join(import.meta.dirname, 'templates'),
+    path.join(databases[database as DatabaseId].folder, 'templates'),
+  ],
 };

@@ -14,8 +14,11 @@ from turns import Turns
 
 def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
     """Build the application around a memory and a logic."""
-    app = FastAPI(title=settings.agent_name, version=routes.VERSION, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title=settings.agent_name, version=routes.VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.turns = Turns(memory, logic, lease=settings.turn_lease, wait=settings.turn_wait)
+    app.include_router(routes.public)
     app.include_router(routes.router)
     problems.install(app, routes.FIELDS)
     app.add_middleware(LimitBody, limit=settings.max_body)

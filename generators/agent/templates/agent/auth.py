@@ -1,16 +1,18 @@
 """Who may call: holders of the agent's token, each time for one owner of threads."""
 
 import hmac
-import re
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Header, HTTPException
+from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from problems import problem
 
 NAME = r"^[A-Za-z0-9._:@-]{1,128}$"  # owners, threads and idempotency keys
 PUBLIC = frozenset({"/health", "/live"})
+
+bearer = Depends(HTTPBearer(auto_error=False, description="The AGENT_TOKEN."))  # for the API's description
 
 
 class TokenRequired:
@@ -33,13 +35,10 @@ class TokenRequired:
         return hmac.compare_digest(sent, self.expected)
 
 
-async def owner(request: Request) -> str:
+async def owner(name: Annotated[str | None, Header(alias="X-Thread-Owner", pattern=NAME)] = None) -> str:
     """The owner for whom the caller speaks, from X-Thread-Owner."""
-    name = request.headers.get("x-thread-owner")
     if name is None:
         raise HTTPException(400, "Send the owner of the thread as X-Thread-Owner.")
-    if not re.fullmatch(NAME, name):
-        raise HTTPException(422, f"X-Thread-Owner must match {NAME}")
     return name
 
 

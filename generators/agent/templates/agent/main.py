@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 import log
 from app import create_app
+from connections import Connection
 from contract import Memory, Unavailable
 from memory import build_memory
 from settings import Settings
@@ -36,6 +37,7 @@ async def serve(settings: Settings) -> int:
         create_app(settings, memory, runner),
         host=settings.host,
         port=settings.port,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

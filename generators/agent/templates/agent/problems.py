@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 from itertools import takewhile
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from contract import Busy, KeyReused, LogicFailed, NotFound, NotStorable, Unavailable
@@ -22,10 +24,48 @@ KNOWN = {
     NotStorable: (502, "The agent's answer is too large to be kept."),
     Unavailable: (503, "The agent's database does not answer."),
 }
+MOST_ERRORS = 10  # named in one answer
 HEADERS = {
     401: {"WWW-Authenticate": "Bearer"},
     409: {"Retry-After": "2"},
     503: {"Retry-After": "2"},
+}
+
+
+class WrongField(BaseModel):
+    """Where in a request something is wrong, and what."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[WrongField] | None = None
+
+
+REFUSALS = {
+    400: "The owner is missing, or the body cannot be read.",
+    401: "No valid token.",
+    404: "The owner has no such thread.",
+    409: "Another message of the thread is still being answered; Retry-After says when to try again.",
+    413: "The request is too long.",
+    422: "The request is not valid.",
+    502: "Something that the agent needs did not answer.",
+    503: "The database does not answer; Retry-After says when to try again.",
+}
+REFUSED: dict[int | str, dict[str, Any]] = {  # for the description of routes
+    status: {
+        "description": text,
+        "model": Problem,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, text in REFUSALS.items()
 }
 
 
@@ -50,7 +90,7 @@ def install(app: FastAPI, fields: Iterable[str]) -> None:
         app: the application.
         fields: names of all fields in requests. Errors name no others, because those are the caller's own words.
     """
-    ours = {"body", "header", "path", "query", *fields}
+    ours = {"body", "header", "path", "query", "Idempotency-Key", "X-Thread-Owner", *fields}
 
     async def known(_: Request, error: Exception) -> JSONResponse:
         return problem(*explain(error))
@@ -64,7 +104,7 @@ def install(app: FastAPI, fields: Iterable[str]) -> None:
         def place(parts: tuple[str | int, ...]) -> str:
             return ".".join(map(str, takewhile(lambda part: part in ours or isinstance(part, int), parts)))
 
-        errors = [{"field": place(e["loc"]), "message": e["msg"]} for e in error.errors()]
+        errors = [{"field": place(e["loc"]), "message": e["msg"]} for e in error.errors()[:MOST_ERRORS]]
         return problem(422, "The request is not valid.", errors=errors)
 
     for kind in (*KNOWN, Exception):

@@ -7,20 +7,21 @@ from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from auth import NAME, Owner
+from auth import NAME, Owner, bearer
 from contract import Memory, Message, Turn, Unavailable
-from problems import explain, problem
+from problems import REFUSED, explain, problem
 from turns import Turns
 
 VERSION = "1.0.0"
 
 log = structlog.get_logger("routes")
-router = APIRouter()
+public = APIRouter()
+router = APIRouter(dependencies=[bearer], responses=REFUSED)
 
 
 # What callers send
@@ -70,7 +71,7 @@ class Titled(Body):
     title: Annotated[Text, Field(max_length=200)] | None = None
 
 
-FIELDS = frozenset({*Ask.model_fields, *Said.model_fields, *Titled.model_fields, "limit", "before", "Idempotency-Key"})
+FIELDS = frozenset({*Ask.model_fields, *Said.model_fields, *Titled.model_fields, "limit", "before"})
 
 
 # What callers get
@@ -112,13 +113,13 @@ class Page[Item](BaseModel):
 # What the agent says about itself
 
 
-@router.get("/live")
+@public.get("/live")
 async def live() -> dict[str, str]:
     """Whether the process runs."""
     return {"status": "ok"}
 
 
-@router.get("/health")
+@public.get("/health", responses={503: REFUSED[503]})
 async def health(request: Request) -> JSONResponse:
     """Whether the agent can work: 503 while the database does not answer."""
     try:
@@ -135,7 +136,7 @@ async def info(request: Request) -> dict[str, str | bool]:
     return {"name": request.app.title, "version": VERSION, "engine": logic.ENGINE, "offline": logic.OFFLINE}
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Figures for Prometheus."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

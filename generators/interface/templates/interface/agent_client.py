@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import structlog
 from aiohttp import (
+    AddrInfoType,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -29,6 +31,16 @@ from replicas import Replicas
 CONNECTIONS = 1000  # to the agent at a time; a call that finds none free waits for one
 CONNECT_TIMEOUT = 3.0  # seconds
 SILENCE = 60.0  # seconds without a byte until a stream is given up; the agent sends heartbeats far more often
+# An agent that was cut off from the network says nothing any more, and a call would wait for its reply until it gives
+# up. So the kernel asks after two seconds of silence, which one that only works for long answers, and ends the
+# connection after five.
+KEEP_ALIVE = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 2,  # seconds
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 5000,  # milliseconds in which what was sent must have arrived
+}
 READ_BUFFER = 2**20  # bytes; an event is one line, and a reply can be long
 LONGEST_PAUSE = 2.0  # seconds between two attempts
 LOOK_EVERY = 5.0  # seconds between two looks whether the agent is there
@@ -101,7 +113,7 @@ class AgentClient:
         """Start to watch the agent."""
         self._http = ClientSession(
             headers={"Authorization": f"Bearer {self._token}", "Host": self._url.authority},
-            connector=TCPConnector(limit=CONNECTIONS),
+            connector=TCPConnector(limit=CONNECTIONS, socket_factory=watched_socket),
             read_bufsize=READ_BUFFER,
         )
         self._watcher = asyncio.create_task(self._watch())
@@ -316,6 +328,15 @@ class _Pauses:
         self._longest = min(self._longest * 2, LONGEST_PAUSE)
         await asyncio.sleep(pause)
         return True
+
+
+def watched_socket(address: AddrInfoType) -> socket.socket:
+    """A socket that notices when the other side is gone."""
+    family, kind, protocol, *_ = address
+    found = socket.socket(family, kind, protocol)
+    for (level, option), value in KEEP_ALIVE.items():
+        found.setsockopt(level, option, value)
+    return found
 
 
 def _new_key() -> str:

@@ -2,8 +2,11 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +19,28 @@ from tests.fakes import EchoLogic, InMemory
 
 TOKEN = "a-token-for-the-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Thread-Owner": "api:ann"}
+
+
+REACHING = {"open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec"}
+
+
+@cache
+def _reached() -> list[str]:
+    """What of REACHING happens in this process from now on, but for its own source, which tracebacks quote."""
+    found: list[str] = []
+
+    def note(event: str, args: tuple[Any, ...]) -> None:
+        if event in REACHING and not str(args[0]).endswith((".py", ".pyc", ">")):  # the last is <string> and the like
+            found.append(f"{event} {args}")
+
+    sys.addaudithook(note)
+    return found
+
+
+@pytest.fixture
+def reached() -> list[str]:
+    """The files, hosts and programs that something reaches for, to be cleared before it does."""
+    return _reached()
 
 
 @pytest.fixture

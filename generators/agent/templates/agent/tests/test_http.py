@@ -1,6 +1,7 @@
 """Every route: what it answers, and what it refuses."""
 
 import asyncio
+import hmac
 import json
 from typing import Any
 
@@ -87,6 +88,25 @@ class TestAccess:
             response = await client.get(path, headers={b"Authorization": token.encode("latin-1")})
             is_problem(response, 401)
             assert response.headers["www-authenticate"] == "Bearer"
+
+    async def test_how_long_a_refusal_takes_tells_nothing_about_the_token(
+        self, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        compared: list[tuple[bytes, bytes]] = []
+
+        def compare(sent: bytes, expected: bytes) -> bool:
+            compared.append((sent, expected))
+            return False
+
+        monkeypatch.setattr(hmac, "compare_digest", compare)
+        is_problem(await client.get("/info"), 401)
+        token = client.headers["Authorization"].encode()
+        assert compared == [(token, token)]
+
+    async def test_many_errors_are_not_all_told(self, client: httpx.AsyncClient) -> None:
+        response = await client.post("/invoke", json={f"field{n}": n for n in range(2_000)})
+        assert is_problem(response, 422)["errors"]
+        assert len(response.content) < 2_000
 
     async def test_the_token_is_checked_before_the_body(self, client: httpx.AsyncClient) -> None:
         is_problem(await client.post("/invoke", content="{broken", headers={"Authorization": "Bearer wrong"}), 401)

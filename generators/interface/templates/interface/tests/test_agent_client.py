@@ -1,13 +1,16 @@
 """The client of the agent, against a server that misbehaves on request."""
 
 import asyncio
+import socket
 from contextlib import aclosing
 
 import pytest
+from aiohttp import AddrInfoType
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from agent_client import AgentClient, Away, Refused, WrongAgent
+import agent_client
+from agent_client import AgentClient, Away, Refused, WrongAgent, watched_socket
 from agent_types import Event, Question
 from base_settings import InterfaceSettings
 from tests.fake_agent import FakeAgent
@@ -154,6 +157,28 @@ async def test_something_else_at_the_address(client: AgentClient, agent: FakeAge
     with pytest.raises(WrongAgent) as refused:
         await ask(client, "hello")
     assert refused.value.status == 502
+
+
+async def test_a_connection_whose_other_side_is_cut_off_ends_within_seconds(
+    agent: FakeAgent, settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[socket.socket] = []
+
+    def noted(address: AddrInfoType) -> socket.socket:
+        made.append(watched_socket(address))
+        return made[-1]
+
+    monkeypatch.setattr(agent_client, "watched_socket", noted)
+    async with AgentClient(settings) as client:
+        await ask(client, "hello")
+        assert agent.requests
+        assert made
+        for found in made:
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+            idle, interval, count, patience = (found.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+            assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert idle + interval * count <= 5
+            assert 0 < patience <= 5000
 
 
 async def test_stream(client: AgentClient) -> None:

@@ -7,9 +7,9 @@ source "${BASH_SOURCE[0]%/*}/common.sh"
 
 database=${name}-mongo
 
-# Its user must be able to read the init file, whatever umask it was checked out under.
+# Its user must be able to read its files, whatever umask they were checked out under.
 start_database() {
-  find "${root}/init-collections.js" ! -perm -444 -exec chmod a+rX {} +
+  find "${root}/start-database.sh" "${root}/init-collections.js" ! -perm -444 -exec chmod a+rX {} +
   "${compose[@]}" up --detach --wait --wait-timeout 120 "${database}"
 }
 

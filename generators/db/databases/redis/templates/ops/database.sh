@@ -7,9 +7,9 @@ source "${BASH_SOURCE[0]%/*}/common.sh"
 
 database=${name}-redis
 
-# Its user must be able to read the init files, whatever umask they were checked out under.
+# Its user must be able to read its files, whatever umask they were checked out under.
 start_database() {
-  find "${root}/redis.conf" "${root}/init-users.sh" ! -perm -444 -exec chmod a+rX {} +
+  find "${root}/start-database.sh" "${root}/redis.conf" "${root}/init-users.sh" ! -perm -444 -exec chmod a+rX {} +
   "${compose[@]}" up --detach --wait --wait-timeout 120 "${database}"
 }
 

@@ -33,7 +33,14 @@ def create_app(settings: Settings) -> ASGIApp:
             _keep_what_is_loaded()
             yield
 
-    app = FastAPI(title=settings.agent_name, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=settings.agent_name,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.gate = Gate(settings)
     app.add_api_route("/live", live, tags=["State"])
     app.add_api_route("/health", health, tags=["State"])

@@ -25,6 +25,7 @@ CODES = {
     409: ("conflict_error", "conflict"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
 }
+MOST_ERRORS = 10  # named in one answer
 OUR_FIELD = re.compile(r"[a-z_]{1,24}|Idempotency-Key")
 
 
@@ -102,7 +103,7 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, error.detail, error.headers)
 
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = [WrongField(field=_place(found), message=found["msg"]) for found in error.errors()]
+        errors = [WrongField(field=_place(found), message=found["msg"]) for found in error.errors()[:MOST_ERRORS]]
         return problem(422, "The request is not valid.", errors=errors)
 
     async def gone(_: Request, __: CallerGone) -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_types import Created, Messages, Question, Reply, Threads
@@ -10,6 +10,7 @@ from gate import Agent, GatedRoute, Owner, bearer
 from problems import REFUSED
 from streams import EventStream, begin, frames, while_connected
 
+NAME = r"^[A-Za-z0-9._:@-]{1,128}$"  # threads and idempotency keys
 KEY_HELP = "Names this message. Sent again with the same key it gets the same reply, and nothing is stored twice."
 STREAM_EXAMPLE = """event: metadata
 data: {"type":"metadata","thread_id":"7f1d"}
@@ -31,7 +32,8 @@ router = APIRouter(
     responses=REFUSED,
 )
 
-type IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", description=KEY_HELP)]
+type ThreadId = Annotated[str, Path(pattern=NAME)]
+type IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=NAME, description=KEY_HELP)]
 type Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
 
@@ -51,7 +53,7 @@ class Ask(Body):
     """A message for the agent."""
 
     message: str = Field(min_length=1, examples=["Hello!"])
-    stream: bool = Field(default=False, description="Answer with server-sent events.")
+    stream: bool = Field(default=False, strict=True, description="Answer with server-sent events.")
     metadata: dict[str, str] | None = Field(None, description="Passed on to the agent's logic.")
 
 
@@ -66,31 +68,35 @@ async def list_threads(
     agent: Agent,
     owner: Owner,
     limit: Limit = 50,
-    before: Annotated[str | None, Query(description="The thread_id that the page continues after.")] = None,
+    before: Annotated[
+        str | None, Query(pattern=NAME, description="The thread_id that the page continues after.")
+    ] = None,
 ) -> Threads:
     """List your threads, the newest first."""
     return await agent.threads(owner, limit=limit, before=before)
 
 
 @router.patch("/{thread_id}", status_code=204)
-async def rename_thread(thread_id: str, body: Titled, agent: Agent, owner: Owner) -> None:
+async def rename_thread(thread_id: ThreadId, body: Titled, agent: Agent, owner: Owner) -> None:
     """Give a thread another title."""
     await agent.rename_thread(owner, thread_id, body.title)
 
 
 @router.delete("/{thread_id}", status_code=204)
-async def delete_thread(thread_id: str, agent: Agent, owner: Owner) -> None:
+async def delete_thread(thread_id: ThreadId, agent: Agent, owner: Owner) -> None:
     """Delete a thread and all of its messages."""
     await agent.delete_thread(owner, thread_id)
 
 
 @router.get("/{thread_id}/messages")
 async def list_messages(
-    thread_id: str,
+    thread_id: ThreadId,
     agent: Agent,
     owner: Owner,
     limit: Limit = 50,
-    before: Annotated[int | None, Query(ge=1, description="The id of the message that the page ends before.")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="The id of the message that the page ends before.")
+    ] = None,
 ) -> Messages:
     """Read a thread: its newest messages, or those before one of them. A page ends with the newest."""
     return await agent.messages(owner, thread_id, limit=limit, before=before)
@@ -107,7 +113,7 @@ async def list_messages(
     },
 )
 async def send_message(
-    request: Request, thread_id: str, body: Ask, agent: Agent, owner: Owner, key: IdempotencyKey = None
+    request: Request, thread_id: ThreadId, body: Ask, agent: Agent, owner: Owner, key: IdempotencyKey = None
 ) -> Reply | Response:
     """Send a message and get the agent's reply."""
     question = Question(message=body.message, thread_id=thread_id, metadata=body.metadata)

@@ -8,6 +8,7 @@ import uvicorn
 import log
 from app import create_app
 from base_settings import load
+from connections import Connection
 from settings import Settings
 
 DRAIN = 25  # seconds that requests in flight have after SIGTERM
@@ -31,7 +32,7 @@ def build_server(settings: Settings) -> uvicorn.Server:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,

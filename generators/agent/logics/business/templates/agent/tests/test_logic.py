@@ -134,6 +134,28 @@ async def test_a_command_that_fails_is_answered_and_changes_nothing(monkeypatch:
     assert talk.things == {"milk": 1}
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "add /etc/passwd and ../../etc/passwd",
+        "add $(id) and `id`; id",
+        "add http://127.0.0.1:8000/info",
+        "remove __import__('os').system('id')",
+        "add {0.__class__} and %s and {{7*7}}",
+        "show /etc/passwd",
+        "open /etc/passwd",
+    ],
+)
+async def test_no_message_reaches_a_file_or_the_network(message: str, reached: list[str]) -> None:
+    talk = Talk(milk=1)
+    await talk.say(message)
+    reached.clear()
+    reply = await talk.say(message)
+    assert reached == []
+    assert "root:" not in reply
+    assert "uid=" not in reply
+
+
 @pytest.mark.parametrize("piece", [" ", "!", ",", "and ", "a ", "please ", "to the list ", "9", "\n", "- ", "add "])
 async def test_the_longest_message_is_read_in_no_time(piece: str) -> None:
     for start in ("", "add ", "remove milk to ", "what is "):

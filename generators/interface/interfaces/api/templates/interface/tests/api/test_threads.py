@@ -169,4 +169,4 @@ async def test_bad_bodies(alice: httpx.AsyncClient, body: bytes) -> None:
 async def test_hostile_thread_ids(alice: httpx.AsyncClient) -> None:
     for thread_id in ("..", "%2e%2e", "a%20b", "%00", "x" * 500, "%F0%9F%98%80"):
         answer = await alice.get(f"/v1/threads/{thread_id}/messages")
-        assert answer.status_code == 404
+        assert answer.status_code in {404, 422}
