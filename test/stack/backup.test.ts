@@ -9,6 +9,7 @@ import { type DatabaseId, databases } from '../../generators/db/databases/index.
 import { Client } from '../support/client.ts';
 import { freePorts, generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
+import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { Traffic } from '../support/traffic.ts';
 
@@ -53,6 +54,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       const names = await stack.inspect(service, format);
       return names.split(' ').find((name) => name.startsWith(`${stack.name}_`));
     };
+    const newest = () => path.join(path.dirname(backup), `${stack.name}-29991231T235959Z.backup`);
     const leftovers = async () => stack.docker('ps', '--all', '--quiet', '--filter', `name=^${stack.name}_restore`);
     const remembers = async () => {
       const { status, body } = await client.say(thread, MARKED, OLD_KEY);
@@ -130,6 +132,37 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       assert.match(manifest.get('holds') ?? '', /^\d+ threads, \d+ messages/);
     });
 
+    it('are made one after the other when two are begun at once', async () => {
+      const both = await Promise.all([stack.run('ops/backup.sh'), stack.run('ops/backup.sh')]);
+      const files = both.map(({ stdout }) => stdout.trimEnd().split('\n').at(-1) as string);
+      for (const [n, { status, output }] of both.entries()) {
+        assert.equal(status, 0, output);
+        assert.equal(open(files[n] as string).manifest.get('project'), stack.name);
+        rmSync(files[n] as string);
+      }
+      assert.notEqual(files[0], files[1]);
+      assert.equal(both.filter(({ output }) => output.includes('another run is at work here (backup.sh')).length, 1);
+    });
+
+    it('are not half-written on a full disk', async function () {
+      if (process.getuid?.() !== 0) this.skip(); // who is not root cannot mount one
+      const folder = path.dirname(backup);
+      const mounted = await execute('/', 'mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', folder]);
+      assert.equal(mounted.status, 0, mounted.output);
+      try {
+        const { status, stdout, output } = await timed('backup on a full disk', 'ops/backup.sh');
+        assert.equal(status, 1, output);
+        assert.match(
+          output,
+          /No space left on device.*✗ no backup was written, as said above; those in .* are as they were/s,
+        );
+        assert.equal(stdout, '');
+        assert.deepEqual(readdirSync(folder), []);
+      } finally {
+        await execute('/', 'umount', [folder]);
+      }
+    });
+
     it('are refused if anything is wrong with them, and nothing is touched', async () => {
       const whole = readFileSync(backup);
       const flipped = Buffer.from(whole);
@@ -147,7 +180,11 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
         ],
         ['of another project', signed(backup, { project: 'another' }), /of the project another/],
         ['of another database', signed(backup, { database: 'another' }), /of another/],
-        ['of a newer schema', signed(backup, { schema: '99' }), /schema 99/],
+        [
+          'of a newer schema',
+          signed(backup, { schema: '99' }),
+          /schema 99, and this project knows \d+: update the project/,
+        ],
         ['of a newer format', signed(backup, { 'backup format': '99' }), /format is 99/],
       ];
       const before = [await volumes(), readFileSync(path.join(stack.folder, '.env'), 'utf8')];
@@ -164,9 +201,11 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       assert.equal(await stack.inspect(service, '{{.Id}} {{.State.StartedAt}}'), started);
     });
 
-    it('pass the drill, which leaves nothing behind', async () => {
+    it('pass the drill, which leaves nothing behind, even one of an older schema', async () => {
       const before = await volumes();
+      writeFileSync(newest(), signed(backup, { schema: '0' }));
       const { status, output } = await timed('drill', 'ops/restore.sh', '--drill');
+      rmSync(newest());
       assert.equal(status, 0, output);
       assert.match(output, /can be restored: \d+ threads/);
       assert.deepEqual([await volumes(), await leftovers()], [before, '']);
@@ -179,7 +218,6 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       const file = await write();
       const later = open(file);
       rmSync(file);
-      const newest = path.join(path.dirname(backup), `${stack.name}-29991231T235959Z.backup`);
       const corrupt: [string, Buffer, RegExp][] = [
         [
           'altered',
@@ -194,11 +232,12 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
         ],
       ];
       for (const [what, contents, reason] of corrupt) {
-        writeFileSync(newest, contents);
+        writeFileSync(newest(), contents);
         const { status, output } = await timed(`drill: ${what}`, 'ops/restore.sh', '--drill');
-        rmSync(newest);
+        rmSync(newest());
         assert.equal(status, 1, output);
         assert.match(output, reason);
+        assert.match(output, /Nothing was changed/);
         assert.deepEqual([await volumes(), await leftovers()], [before, '']);
       }
     });

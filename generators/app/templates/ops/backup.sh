@@ -46,6 +46,14 @@ rest_database() {
   "${compose[@]}" stop "${database}" >&2
 }
 
+# say_where_it_stands STATUS: after a failure, nothing half-written stays, and that is the last thing said.
+say_where_it_stands() {
+  [[ -z ${written} ]] || return 0
+  rm -f "${draft}"
+  (($1 == 0)) || die "no backup was written, as said above; those in ${backups} are as they were. When that is mended:
+  ops/backup.sh"
+}
+
 # next_name: sets `taken` and `file`, which no other backup has.
 next_name() {
   taken=$(date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -102,6 +110,8 @@ days=$(number BACKUP_DAYS)
 upload=$(setting BACKUP_UPLOAD_CMD)
 mkdir -p "${backups}"
 draft=${backups}/.${project}.draft # of a run that was killed, too
+written=''
+on_exit say_where_it_stands
 wake_database
 
 say "── back up ${project}" >&2
@@ -114,6 +124,7 @@ sync "${draft}"
 
 mv "${draft}" "${file}"
 sync "${backups}"
+written=yes
 size=$(stat --format %s "${file}")
 held=$(holds "${summary}")
 say "${held} in ${size} bytes" >&2

@@ -4,7 +4,6 @@
 # A backup is one file: a manifest of lines `field: value`, filled up with blanks to MANIFEST_SIZE bytes, then the data,
 # compressed by gzip. By hand: head -n 12 FILE shows the one, tail -c +4097 FILE | gunzip the other.
 set -euo pipefail
-shopt -s inherit_errexit # or a function that fails halfway inside $(...) would pass for one that is done
 
 # shellcheck source=ops/database.sh
 source "${BASH_SOURCE[0]%/*}/database.sh"

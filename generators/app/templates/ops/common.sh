@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Where the project is and how Docker is called: the other scripts source this file.
 set -euo pipefail
+shopt -s inherit_errexit # or a function that fails halfway inside $(...) would pass for one that is done
 
 root=$(readlink -f "${BASH_SOURCE[0]}")
 root=${root%/ops/*}
@@ -23,11 +24,71 @@ for variable in ${exported}; do
   esac
 done
 
-compose=(docker compose --project-directory "${root}" --file "${root}/docker-compose.yml" --env-file "${env_file}")
+# When deploy.sh goes back to what it deployed before, it has ops/verify.sh check that.
+compose_file=${KEPT_COMPOSE_FILE:-${root}/docker-compose.yml}
+
+compose=(docker compose --project-directory "${root}" --file "${compose_file}" --env-file "${env_file}")
+
+# read_config: `config` is the Compose file with the settings in it, secrets too; `project` is the name of the project.
+config=''
+project=''
+read_config() {
+  config=$("${compose[@]}" config) || die "the settings in ${env_file} do not fit ${compose_file##*/}: see above"
+  project=${config%%$'\n'*}
+  project=${project#name: }
+}
+
+# declared_ports: prints what the Compose file publishes, a line for each: service, port of the container, address, port.
+# The last is a range where there is a choice, and - where Docker takes any that is free.
+declared_ports() {
+  local line service='' address='' target='' port=''
+  while IFS= read -r line; do
+    case ${line} in
+      '      - mode: '* | '    '[!\ ]* | '  '[!\ ]* | [!\ ]*)
+        [[ -z ${target} ]] || say "${service} ${target} ${address:-0.0.0.0} ${port:--}"
+        address='' target='' port=''
+        ;;
+      '        host_ip: '*) address=${line##* } ;;
+      '        target: '*) target=${line##* } ;;
+      '        published: '*) port=${line#*\"} port=${port%\"} ;;
+      *) ;;
+    esac
+    [[ ! ${line} =~ ^'  '[^\ ]*:$ ]] || service=${line//[ :]/}
+  done <<<"${config}"
+}
+
+# declared SERVICE KEY: what the Compose file and the settings make of it.
+declared() {
+  sed -n "/^services:/,/^[^ s]/ {/^  $1:/,/^  [^ ]/ s/^    $2: \"\\{0,1\\}\\([^\"]*\\).*/\\1/p}" <<<"${config}"
+}
+
+# limits CONTAINER: bytes of memory, billionths of processors, and processes.
+limits() {
+  docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{with .HostConfig.PidsLimit}}{{.}}{{else}}0{{end}}' "$1"
+}
+
+# declared_limits SERVICE: the same, as declared.
+declared_limits() {
+  local memory cpus pids part
+  memory=$(declared "$1" mem_limit)
+  cpus=$(declared "$1" cpus)
+  pids=$(declared "$1" pids_limit)
+  part=${cpus#"${cpus%%.*}"}000000000
+  part=${part#.}
+  cpus=${cpus%%.*}
+  say "${memory:-0} $((10#${cpus:-0}${part:0:9})) ${pids:-0}"
+}
 
 # inside TIER COMMAND...: runs it in the container of the service NAME-TIER.
 inside() {
   "${compose[@]}" exec -T "${name}-$1" "${@:2}"
+}
+
+# attempt COMMAND...: runs it, without a word of its own, and says yes where it worked.
+attempt() {
+  if "$@" >/dev/null 2>&1 </dev/null; then
+    say yes
+  fi
 }
 
 say() {
@@ -54,9 +115,23 @@ random_secret() {
   say "${bytes//[[:space:]]/}"
 }
 
+# without_secrets: standard input without any value of a setting whose name says that it is a secret.
+without_secrets() {
+  local text variable value parts part
+  text=$(cat)
+  while IFS='=' read -r variable value; do
+    [[ ${variable} =~ (PASSWORD|SECRET|TOKEN|KEYS?)[[:space:]]*$ ]] || continue
+    IFS=$' \t,:\'"' read -ra parts <<<"${value}" # keys stand there as name:key,name:key
+    for part in "${parts[@]}"; do
+      ((${#part} < 8)) || text=${text//"${part}"/***}
+    done
+  done <"${env_file}"
+  say "${text}"
+}
+
 # What a script takes is said before it calls `options`:
-#   option+=([--pull]='')       a flag, `yes` where it is given
-#   option+=([--keep=]=14)      one with a value, and its default: --keep 30 or --keep=30
+#   option+=(['--pull']='')       a flag, `yes` where it is given
+#   option+=(['--keep=']='14')    one with a value, and its default: --keep 30 or --keep=30
 #   most_operands=1             how many words may stand beside them; they go into `operands`
 declare -A option=()
 operands=()

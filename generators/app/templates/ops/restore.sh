@@ -39,6 +39,13 @@ remove_containers() {
   "${compose[@]}" down --remove-orphans --timeout 60
 }
 
+standing=''
+
+# say_where_it_stands STATUS: the last thing that is said after a failure.
+say_where_it_stands() {
+  (($1 == 0)) || [[ -z ${standing} ]] || die "${standing}"
+}
+
 # begin: makes a new volume. A run that is killed leaves the journal, from which the next one knows of it.
 begin() {
   volume=${base}-$(date -u +%Y%m%dT%H%M%SZ)
@@ -46,6 +53,8 @@ begin() {
   mkdir -p "${backups}"
   printf '%s\n' "${volume}" "${data_volume}" >"${journal}"
   sync "${journal}"
+  standing="The backup was not restored, as said above. Nothing was changed: ${project} uses the volume ${data_volume}, as
+  before. To try again: the same command. To try an older backup: ls ${backups}"
   on_exit clean_up
   docker volume create --label "com.docker.compose.project=${project}" \
     --label "com.docker.compose.volume=${name}_data" "${volume}" >/dev/null
@@ -86,10 +95,9 @@ fill() {
   summary=$(beside dump_database | beside summarize_dump)
   sum=$(checksum <<<"${summary}")
   held=$(holds "${summary}")
-  [[ ${held} == "${manifest[holds]}" ]] || die "the backup held ${manifest[holds]}, but what was restored is ${held}.
-  Nothing was changed; try an older backup: ls ${backups}"
+  [[ ${held} == "${manifest[holds]}" ]] || die "the backup held ${manifest[holds]}, but what was restored is ${held}"
   [[ ${sum} == "${manifest['content sha256']}" ]] || die "what was restored has the right number (${held}), but not the
-  contents that were backed up. Nothing was changed; try an older backup: ls ${backups}"
+  contents that were backed up"
   beside apply_init_files
   beside database_answers >/dev/null
   beside remove_containers
@@ -128,18 +136,14 @@ start_tiers() {
 switch() {
   local former=${data_volume}
   use "$1"
-  on_exit say_where_it_stands
+  standing="${project} uses the volume ${data_volume} now, whose data is complete, but a tier does not work on it, as said
+  above. When that is mended: ./deploy.sh. To go back: ops/restore.sh --volume ${former}"
   start_tiers
   docker volume inspect "${former}" >/dev/null 2>&1 || return 0
   say "
 The project uses the volume ${data_volume}. What was there before is kept on ${former}:
   to go back to it:  ops/restore.sh --volume ${former}
   to delete it:      docker volume rm ${former}"
-}
-
-say_where_it_stands() {
-  (($1 == 0)) || die "the project uses the volume ${data_volume} now, whose data is complete, but a tier does not work.
-  What is above says why; when it is mended: ./deploy.sh"
 }
 
 restore() {
@@ -173,6 +177,7 @@ go_back() {
 }
 
 record restore
+on_exit say_where_it_stands
 umask 077
 exclusive
 if [[ ! -e ${env_file} ]]; then
