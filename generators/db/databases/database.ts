@@ -14,7 +14,8 @@ import type { Secret } from '../../shared/kinds.ts';
  *       ops/database.sh   what the scripts need to know of it
  *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
  *
- * In ops/database.sh, besides what starts and checks it, stand the functions of the backups:
+ * In ops/database.sh, besides what starts and checks it, stand `unfinished_start VOLUME`, which says yes where the first
+ * start of a server was cut off so that no other can go on from there, and the functions of the backups:
  *
  *     schema_version    prints the number of the data's layout; a backup with a higher one is refused
  *     dump_database     prints all of the data, consistent under load, without waiting for anybody

@@ -7,13 +7,28 @@ function variable(name) {
   return value;
 }
 
+// Where the first start was cut off, the administrator may be missing. The server lets him be made from this machine
+// as long as there is no user at all, so nobody can have stored anything.
+function logIn(user, pwd) {
+  try {
+    admin.auth(user, pwd);
+  } catch (refusal) {
+    try {
+      admin.createUser({ user, pwd, roles: ['root'] });
+    } catch {
+      throw refusal;
+    }
+    admin.auth(user, pwd);
+  }
+}
+
 const root = variable('MONGO_INITDB_ROOT_USERNAME');
 const user = variable('DB_USER');
 const name = variable('MONGO_INITDB_DATABASE');
 if (user === root) throw new Error(`DB_USER must not be ${root}, which is the administrator`);
 
 const admin = db.getSiblingDB('admin');
-admin.auth(root, variable('MONGO_INITDB_ROOT_PASSWORD'));
+logIn(root, variable('MONGO_INITDB_ROOT_PASSWORD'));
 const agent = db.getSiblingDB(name);
 
 const INDEXES = {
