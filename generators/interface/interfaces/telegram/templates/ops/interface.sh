@@ -24,6 +24,11 @@ TEXT
   return 1
 }
 
+# What lets it speak for the bot. A variable for each word.
+interface_keys() {
+  say 'TELEGRAM_BOT_TOKEN'
+}
+
 # A whole conversation of the agent with the interface's container, and a look at what Telegram says to the token.
 message_round_trip() {
   inside interface python - <"${root}/ops/round_trip.py"

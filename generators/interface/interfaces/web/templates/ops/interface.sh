@@ -12,6 +12,11 @@ check_settings() {
   :
 }
 
+# What lets people in, and keeps them in. A variable for each word.
+interface_keys() {
+  say 'WEB_PASSWORD SESSION_SECRET'
+}
+
 # A whole conversation inside the interface's container, by somebody who signs in with WEB_PASSWORD.
 message_round_trip() {
   inside interface python - <"${root}/ops/round_trip.py"
