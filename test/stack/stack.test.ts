@@ -163,7 +163,7 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
       const database = await stack.container(service);
       const agent = await stack.inspect('agent', '{{.State.StartedAt}} {{.RestartCount}}');
       const thread = await client.newThread();
-      const traffic = await Traffic.start(client, 4);
+      const traffic = await Traffic.start([client], 4);
       await sleep(1000);
       await stack.docker('kill', database);
       const health = await fetch(`http://127.0.0.1:${stack.setting('AGENT_PORT')}/health`);
@@ -176,23 +176,25 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
       await stack.docker('start', database);
       const isBack = async () => (await client.say(thread, 'hello')).status === 200;
       figure['back after (s)'] = (await until('the agent serves again', 10, isBack)).toFixed(1);
-      const { sent, stored, doubled, lost, ordered } = await traffic.stop();
-      figure['sent / stored / doubled / lost'] = `${sent} / ${stored} / ${doubled} / ${lost}`;
-      assert.deepEqual({ stored, doubled, lost, ordered }, { stored: sent, doubled: 0, lost: 0, ordered: true });
+      const tally = await traffic.stop();
+      const { sent, acknowledged, lost, doubled } = tally;
+      figure['sent / acknowledged / lost / doubled'] = `${sent} / ${acknowledged} / ${lost} / ${doubled}`;
+      assert.deepEqual(tally, { sent, acknowledged: sent, lost: 0, doubled: 0, ordered: true });
       assert.equal(await stack.inspect('agent', '{{.State.StartedAt}} {{.RestartCount}}'), agent, 'no restart');
       await talk('a message after the database was killed');
       await assertRemembered();
     });
 
     it('loses no acknowledged turn when agent and interface are restarted under load', async () => {
-      const traffic = await Traffic.start(client, 4);
+      const traffic = await Traffic.start([client], 4);
       await sleep(1000);
       for (const tier of ['agent', 'interface']) {
         await stack.compose('restart', '--timeout', '30', `${stack.name}-${tier}`);
         await sleep(1500);
       }
-      const { sent, stored, doubled, lost, ordered } = await traffic.stop();
-      assert.deepEqual({ stored, doubled, lost, ordered }, { stored: sent, doubled: 0, lost: 0, ordered: true });
+      const tally = await traffic.stop();
+      const { sent } = tally;
+      assert.deepEqual(tally, { sent, acknowledged: sent, lost: 0, doubled: 0, ordered: true });
       assert.ok(sent > 20, `only ${sent} turns were sent`);
       for (const tier of ['agent', 'interface']) {
         assert.equal(await stack.inspect(tier, '{{.State.ExitCode}}'), '0', `${tier} ended cleanly`);

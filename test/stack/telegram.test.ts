@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { databases } from '../../generators/db/databases/index.ts';
+import { ChatMemory } from '../support/chat_memory.ts';
 import { combinations, freePorts, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
@@ -15,51 +16,12 @@ const UPDATES = 200;
 /** Five people and three groups. */
 const CHATS = [101, 102, 103, 104, 105, -1001, -1002, -1003];
 
-/** An agent behind the bot, as its own API shows it. */
-class Memory {
-  readonly #stack: Stack;
-
-  constructor(stack: Stack) {
-    this.#stack = stack;
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: bodies of many shapes
-  async #get(chat: number, place: string): Promise<any> {
-    const response = await fetch(`http://127.0.0.1:${this.#stack.setting('AGENT_PORT')}${place}`, {
-      headers: { Authorization: `Bearer ${this.#stack.setting('AGENT_TOKEN')}`, 'X-Thread-Owner': `telegram:${chat}` },
-    });
-    assert.equal(response.status, 200, `${place}: ${response.status}`);
-    return response.json();
-  }
-
-  /** What a chat's messages and their answers are, in the order of its threads. */
-  async said(chat: number): Promise<{ role: string; content: string }[]> {
-    const threads = (await this.#get(chat, '/threads?limit=200')).data.reverse();
-    const found = [];
-    for (const { thread_id } of threads) {
-      const pages = [];
-      for (let before = ''; ; ) {
-        const { data, has_more } = await this.#get(chat, `/threads/${thread_id}/messages?limit=200${before}`);
-        pages.unshift(data);
-        if (!has_more) break;
-        before = `&before=${data[0].id}`;
-      }
-      found.push(...pages.flat());
-    }
-    return found;
-  }
-
-  async questions(chat: number): Promise<string[]> {
-    return (await this.said(chat)).filter(({ role }) => role === 'user').map(({ content }) => content);
-  }
-}
-
 for (const combination of combinations.filter((one) => one.interface === 'telegram' && one.logic === 'langgraph')) {
   describe(`a stack of ${label(combination)}`, () => {
     const { service } = databases[combination.database];
     const api = new BotApi(TOKEN);
     let stack: Stack;
-    let memory: Memory;
+    let memory: ChatMemory;
 
     const texts = (chat: number) => api.shown(chat).map(({ text }) => text);
     const answered = (chat: number, what: string) =>
@@ -77,7 +39,7 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       stack = await Stack.fresh(
         await generate(temporaryFolder(), `stack-${label(combination)}`, combination, ...(await freePorts())),
       );
-      memory = new Memory(stack);
+      memory = new ChatMemory(stack);
       const slowly = '      LLM_OFFLINE_DELAY: "0.02"\n';
       const file = path.join(stack.folder, 'docker-compose.yml');
       writeFileSync(file, readFileSync(file, 'utf8').replace(/^ +LLM_MODEL:/m, `${slowly}$&`));

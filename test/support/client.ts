@@ -15,14 +15,14 @@ export interface Answer {
   readonly body: any;
 }
 
-/** A caller of the API interface, with its first key. */
+/** A caller of the API interface, with one of its keys. */
 export class Client {
   readonly base: string;
   readonly #key: string;
 
-  constructor(stack: Stack) {
+  constructor(stack: Stack, key = 0) {
     this.base = `http://127.0.0.1:${stack.setting('INTERFACE_PORT')}`;
-    this.#key = stack.setting('API_KEYS').split(',')[0]?.split(':')[1] ?? '';
+    this.#key = stack.setting('API_KEYS').split(',')[key]?.split(':')[1] ?? '';
   }
 
   async call(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Answer> {
@@ -34,7 +34,9 @@ export class Client {
         signal: AbortSignal.timeout(60_000),
       });
       const text = await response.text();
-      return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : undefined };
+      const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
+      const answer = isStream ? lastWord(text) : { status: response.status, body: text ? JSON.parse(text) : undefined };
+      return { headers: response.headers, ...answer };
     } catch {
       return { status: 0, headers: new Headers(), body: undefined };
     }
@@ -46,8 +48,8 @@ export class Client {
     return body.thread_id;
   }
 
-  say(thread: string, message: string, key: string = randomUUID()): Promise<Answer> {
-    return this.call('POST', `/v1/threads/${thread}/messages`, { message }, { 'Idempotency-Key': key });
+  say(thread: string, message: string, key: string = randomUUID(), stream = false): Promise<Answer> {
+    return this.call('POST', `/v1/threads/${thread}/messages`, { message, stream }, { 'Idempotency-Key': key });
   }
 
   /** Says it again with the same key until it is answered, at most for `seconds`. */
@@ -72,4 +74,12 @@ export class Client {
       before = `&before=${body.data[0].id}`;
     }
   }
+}
+
+/** What a stream of events comes to: the reply, the refusal that took its place, or a connection that broke. */
+function lastWord(events: string): Pick<Answer, 'status' | 'body'> {
+  const [, data] = /^event: (?:message|error)\ndata: (.*)$/m.exec(events) ?? [];
+  if (!data || !events.endsWith('data: [DONE]\n\n')) return { status: 0, body: undefined };
+  const { content, status = 200, detail } = JSON.parse(data);
+  return { status, body: { reply: content, detail } };
 }

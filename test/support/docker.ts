@@ -34,7 +34,7 @@ export class Stack {
     return stack;
   }
 
-  /** Adds a line to `.env`, made from the template if need be. */
+  /** Adds lines to `.env`, made from the template if need be. */
   configure(...lines: string[]): void {
     const { status, stderr } = spawnSync('ops/env.sh', { cwd: this.folder, encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
