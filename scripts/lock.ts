@@ -75,3 +75,4 @@ for (const lock of locks) compileTier(lock);
 for (const name of ['linters', 'checkov']) {
   compile(path.join(ROOT, 'checkers'), `${name}.in`, `${name}.txt`, ...process.argv.slice(2));
 }
+compile(path.join(ROOT, 'python'), 'schemathesis.in', 'schemathesis.txt', ...process.argv.slice(2));
