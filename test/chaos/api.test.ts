@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
 import { combinations } from '../support/combinations.ts';
+import { until } from '../support/docker.ts';
 import { Traffic } from '../support/traffic.ts';
 import { RECOVERY, ROUNDS, rounds, SEED, strike } from './faults.ts';
 import { results } from './results.ts';
@@ -30,7 +31,8 @@ for (const choice of combinations.filter((found) => found.logic === 'business' &
       await target.deploy();
       clients = CALLERS.map((_, key) => new Client(target.stack, key));
       traffic = await talk();
-      await sleep(2000);
+      const isUsual = async () => [...traffic.acknowledged.values()].every(({ length }) => length > 10);
+      await until('there is load', 60, isUsual);
       await target.noteUsual();
       await traffic.stop();
     });

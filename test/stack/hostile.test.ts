@@ -15,7 +15,7 @@ const KEYS = { one: 'the-key-of-one-in-hostile-tests', two: 'the-key-of-two-in-h
 const MARK = 'a-mark-that-only-one-owner-may-see';
 /** A description cannot say that two fields exclude each other, and the framework's `Allow` names one route's methods. */
 const UNFIT = 'positive_data_acceptance,allow_header_conformance';
-const SOON = 5_000; // milliseconds in which others are answered, whatever somebody does
+const SOON = 15_000; // milliseconds in which others are answered, whatever somebody does
 
 type Headers = Record<string, string>;
 
@@ -314,10 +314,10 @@ describe('hostile callers of the HTTP APIs', () => {
         for (let n = 0; n < 10; n++) {
           idle.push(...(await Promise.all(Array.from({ length: 100 }, () => Raw.open(api().port)))));
         }
-        await until('all are accepted', 10, async () => (await filesOf(stack, tier)) >= usual + 1_000);
+        await until('all are accepted', 30, async () => (await filesOf(stack, tier)) >= usual + 1_000);
         await assertServes();
         for (const raw of idle) raw.close();
-        await until('all are gone', 20, async () => (await filesOf(stack, tier)) <= usual + 20);
+        await until('all are gone', 60, async () => (await filesOf(stack, tier)) <= usual + 20);
       });
 
       it('answers others while callers do not read their streams, and gives their threads back', async () => {
@@ -339,7 +339,7 @@ describe('hostile callers of the HTTP APIs', () => {
         }
         await assertServes();
         for (const raw of unread) raw.close();
-        for (const id of threads.slice(0, 5)) await client.insist(id, MARK, 20);
+        for (const id of threads.slice(0, 5)) await client.insist(id, MARK, 60);
       });
 
       it('keeps what its description says, whatever is tried', async () => {
@@ -396,7 +396,7 @@ print(json.dumps([[method.upper(), path] for path, methods in paths.items() for 
 `;
   let stack: Stack;
   before(async () => {
-    stack = await deploy('stack-hostile-web', page, 'SESSION_HOURS=0.002');
+    stack = await deploy('stack-hostile-web', page, 'SESSION_HOURS=0.005');
   });
   after(() => stack?.remove());
 
@@ -427,7 +427,7 @@ print(json.dumps([[method.upper(), path] for path, methods in paths.items() for 
       if (method !== 'GET') assert.equal(await status({ Cookie: cookie, 'Sec-Fetch-Site': 'cross-site' }), 403);
     }
     const forged = [`${value}x`, value.slice(1), value.split('.').toSpliced(1, 1, 'zzzzzz').join('.'), 'web:owner', ''];
-    await sleep(8_000); // what counted does not any more
+    await until('the session ends', 60, async () => (await call('GET', '/threads', { Cookie: cookie })).status === 401);
     for (const [method, place] of closed) {
       assert.equal((await call(method, place, {})).status, 401, `${method} ${place} without a session`);
       for (const attempt of [value, ...forged]) {

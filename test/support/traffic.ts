@@ -56,7 +56,7 @@ export class Traffic {
   static async start(clients: readonly Client[], threads: number, pause = 20): Promise<Traffic> {
     const all = clients.flatMap((client) => Array.from({ length: threads }, () => client));
     const conversations = all.map(async (client) => {
-      return { client, thread: await client.newThread(), turns: [], sent: 0, heard: 0 };
+      return { client, thread: await begin(client), turns: [], sent: 0, heard: 0 };
     });
     return new Traffic(await Promise.all(conversations), pause);
   }
@@ -130,4 +130,13 @@ export class Traffic {
     }
     return total;
   }
+}
+
+/** A new thread, asked for until there is one: a database that has just started may be slow. */
+async function begin(client: Client): Promise<string> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(200)) {
+    const thread = await client.newThread().catch(() => undefined);
+    if (thread) return thread;
+  }
+  return client.newThread();
 }
