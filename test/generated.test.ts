@@ -27,6 +27,9 @@ const LOCK = /requirements(-dev)?\.txt$/;
 /** Logics whose projects have a language model to speak of. */
 const MODELS: Record<LogicId, boolean> = { langgraph: true, business: false };
 
+/** Variables of stack.yml that are no settings: ops/swarm.sh makes them. */
+const MADE = /^(STACK(_PREFIX)?|FILES_HASH|(AGENT|INTERFACE)_IMAGE|SECRET_.*)$/;
+
 /** Files that are not written by hand: the baseline, and libraries as they were published. */
 const FOREIGN = /^\.three-tier\/|\/vendor\//;
 
@@ -88,14 +91,45 @@ for (const combination of combinations) {
     });
 
     it('names in the compose file or a script the variables of .env.template, and in that those of the two', () => {
-      const compose = readFileSync(path.join(project(), 'docker-compose.yml'), 'utf8');
-      const script = readFileSync(path.join(project(), 'ops/backup.sh'), 'utf8');
-      const template = readFileSync(path.join(project(), '.env.template'), 'utf8');
+      const [compose, script, swarm, template] = [
+        'docker-compose.yml',
+        'ops/backup.sh',
+        'ops/swarm.sh',
+        '.env.template',
+      ].map((file) => readFileSync(path.join(project(), file), 'utf8')) as [string, string, string, string];
       const used = new Set([...compose.matchAll(/(?<!\$)\$\{([A-Z_]+)/g)].map(([, variable]) => variable));
       for (const [, variable] of script.matchAll(/\$\((?:setting|number) ([A-Z_]+)\)/g)) used.add(variable);
+      for (const [variable] of swarm.matchAll(/\bREGISTRY\b/g)) used.add(variable);
       const offered = new Set([...template.matchAll(/^([A-Z_]+)=/gm)].map(([, variable]) => variable));
       used.delete('COMPOSE_PROJECT_NAME'); // Compose sets it
       assert.deepEqual([...used].sort(), [...offered].sort());
+    });
+
+    it('is accepted by docker stack without a warning, with the settings of the compose file and no secret', async function () {
+      const copy = copyOf(project());
+      assert.equal((await check(this, 'bash', ['ops/env.sh'], copy)).status, 0);
+      const stack = readFileSync(path.join(copy, 'stack.yml'), 'utf8');
+      const env = readFileSync(path.join(copy, '.env'), 'utf8');
+      const settings = new Map([...env.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]));
+      const given: string[] = [];
+      const secrets: string[] = [];
+      for (const [, variable = ''] of stack.matchAll(/(?<!\$)\$\{([A-Z_]+)/g)) {
+        const secret = variable.match(/^SECRET_(.*)/)?.[1];
+        assert.ok(MADE.test(variable) || settings.has(secret ?? variable), variable);
+        if (secret) secrets.push(secret);
+        given.push(`${variable}=${MADE.test(variable) ? 'made' : settings.get(variable)}`);
+      }
+      const { status, output } = await check(
+        this,
+        'env',
+        [...given, 'docker', 'stack', 'config', '-c', 'stack.yml'],
+        copy,
+      );
+      assert.equal(status, 0, output);
+      assert.match(output, /^version: /, 'there is no warning above it');
+      assert.equal([...output.matchAll(/^ {8}failure_action: rollback$/gm)].length, 3);
+      const passwords = [...settings.keys()].filter((name = '') => /(PASSWORD|SECRET|TOKEN|KEYS?)$/.test(name));
+      assert.deepEqual(secrets.sort(), passwords.sort(), 'every secret is one of the swarm');
     });
 
     it('is accepted by docker compose without a warning', async function () {

@@ -1,6 +1,6 @@
-/** A secret that `ops/env.sh` generates where it is blank in `.env`. */
+/** A setting whose value is nobody's business. */
 export interface Secret {
   readonly variable: string;
-  /** What stands before the generated part. */
-  readonly prefix: string;
+  /** What stands before the part that `ops/env.sh` generates where it is blank; without one, only a person can fill it in. */
+  readonly prefix?: string;
 }

@@ -7,6 +7,7 @@ import type { Secret } from '../../shared/kinds.ts';
  *
  *     index.ts            the facts below
  *     compose.yml.ejs     its lines in the agent's environment in docker-compose.yml; may be empty
+ *     environment.yml.ejs those of them that are no secrets, which stack.yml has too; may be empty
  *     env.ejs             its variables, as they stand in .env.template; may be empty
  *     readme.md.ejs       its section of the project's README
  *     templates/agent/    logic.py, which the owner edits, and runner.py, which the rest of the agent calls:
@@ -21,7 +22,7 @@ export interface Logic {
   readonly folder: string;
   /** How many of a thread's newest messages it reads, unless the owner says otherwise. */
   readonly historyWindow: number;
-  /** Secrets that ops/env.sh generates. */
+  /** Its settings that are secrets. */
   readonly secrets: readonly Secret[];
   /** What it needs from PyPI. */
   readonly packages: readonly string[];

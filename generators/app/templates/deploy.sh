@@ -14,9 +14,10 @@ source "${here%/*}/ops/preflight.sh"
 # shellcheck source=ops/kept.sh
 source "${here%/*}/ops/kept.sh"
 
-option+=(['--dry-run']='' ['--no-backup']='' ['--pull']='' ['--roll-back']='')
+option+=(['--dry-run']='' ['--no-backup']='' ['--pull']='' ['--roll-back']='' ['--swarm']='')
 options "Usage: ./deploy.sh [--dry-run] [--no-backup] [--pull]
        ./deploy.sh --roll-back
+       ./deploy.sh --swarm
 
 Makes the running agent what these files say, whatever is there: checks the machine, completes .env, backs the data up,
 builds the images, brings the database up to date, tries the new agent beside the one that serves, replaces agent and
@@ -28,11 +29,14 @@ on, with its images and its settings. Your files stay as they are. If it is inte
   --no-backup  do not back the data up first
   --pull       look for newer versions of the base images and of the image of the database
   --roll-back  do nothing but go back to the images and settings of the last deployment that passed its checks
+  --swarm      make what runs on Docker Swarm what stack.yml says; see ops/swarm.sh --help
 
 Environment: ENV_FILE, other settings than .env; COMPOSE_PROJECT_NAME, a second copy beside the first; LOCK_WAIT, the
 seconds to wait for another run, 300.
 Exit status: 0 all three tiers work; 1 it failed, and what ran before is as it was; 2 wrong usage; 3 it failed, and the
 agent does not serve." "$@"
+others=${option['--dry-run']}${option['--no-backup']}${option['--pull']}${option['--roll-back']}
+[[ -z ${option['--swarm']} || -z ${others} ]] || wrong_usage '--swarm goes with no other option'
 record deploy
 
 agent=${name}-agent
@@ -79,6 +83,14 @@ refuse_to_replace_another_copy() {
   For a second copy, give it a name of its own: COMPOSE_PROJECT_NAME=${project}-2 ./deploy.sh
   If this folder replaces that one: docker compose -p ${project} down (keeps the data), then ./deploy.sh"
   done <<<"${folders}"
+}
+
+# A stack of the same name has its database on the same volume.
+refuse_to_replace_a_stack() {
+  local services
+  services=$(docker service ls --quiet --filter "label=com.docker.stack.namespace=${project}" 2>/dev/null || true)
+  [[ -z ${services} ]] || die "${project} runs on Docker Swarm. To update it there: ./deploy.sh --swarm
+  To change over to Compose: docker stack rm ${project} (keeps the data), then ./deploy.sh"
 }
 
 look_for_data() {
@@ -351,6 +363,11 @@ read_config
 check_settings
 [[ ! -e ${env_file}.rotation ]] ||
   die 'new secrets are on their way into the database: ops/rotate-secrets.sh goes on with that, and deploys'
+if [[ -n ${option['--swarm']} ]]; then
+  ENV_FILE=${env_file} SWARM_WAIT=${SWARM_WAIT:-600} "${root}/ops/swarm.sh"
+  exit
+fi
+refuse_to_replace_a_stack
 check_replicas
 locate_kept
 volume=$(data_volume)

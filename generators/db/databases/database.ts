@@ -7,11 +7,13 @@ import type { Secret } from '../../shared/kinds.ts';
  *
  *     index.ts            the facts below, which other tiers read
  *     compose.yml.ejs     its service, as it stands in docker-compose.yml
+ *     stack.yml.ejs       the same in stack.yml, down to the limits of its resources
  *     env.ejs             its variables, as they stand in .env.template
  *     readme.md.ejs       its section of the project's README
  *     templates/          its files, laid out as in the project:
  *       init-….*          the initialisation, idempotent
  *       ops/database.sh   what the scripts need to know of it
+ *       ops/swarm_database.sh  how it starts on Docker Swarm: its passwords are in files, its init files are applied
  *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
  *
  * In ops/database.sh, besides what starts and checks it, stand `unfinished_start VOLUME`, which says yes where the first
@@ -38,7 +40,7 @@ export interface Database {
   readonly url: (name: string) => string;
   /** The files that set an empty database up, in their order, relative to the project. */
   readonly initFiles: readonly string[];
-  /** Secrets that ops/env.sh generates. */
+  /** Its settings that are secrets. */
   readonly secrets: readonly Secret[];
   /** What the agent needs from PyPI to talk to it. */
   readonly packages: readonly string[];

@@ -7,6 +7,8 @@ import type { Secret } from '../../shared/kinds.ts';
  *
  *     index.ts              the facts below
  *     compose.yml.ejs       its part of the service in docker-compose.yml
+ *     environment.yml.ejs   its variables there that are no secrets, which stack.yml has too
+ *     stack.yml.ejs         its ports in stack.yml, and how it is updated there
  *     env.ejs               its variables, as they stand in .env.template
  *     readme.md.ejs         its section of the project's README
  *     templates/interface/  its program, beside the client of the agent that all interfaces share
@@ -27,7 +29,7 @@ export interface Interface {
   readonly rotates?: string;
   /** A variable that only a person can fill in; without it `check_settings` stops. */
   readonly needs?: string;
-  /** Secrets that ops/env.sh generates. */
+  /** Its settings that are secrets. */
   readonly secrets: readonly Secret[];
   /** What it needs from PyPI. */
   readonly packages: readonly string[];

@@ -5,7 +5,7 @@ export const langgraph = {
   example: 'Hello! What is add(17, 25)?',
   folder: import.meta.dirname,
   historyWindow: 40,
-  secrets: [],
+  secrets: [{ variable: 'OPENAI_API_KEY' }],
   packages: ['langgraph', 'langchain-core', 'langchain-openai'],
   devPackages: [],
 } as const satisfies Logic;

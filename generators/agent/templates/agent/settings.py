@@ -1,10 +1,15 @@
 """Every variable that the agent reads, whatever its logic. The values come from .env through docker-compose.yml."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS = Path("/run/secrets")  # where Docker Swarm puts each secret into a file; Compose sets variables
+
+READ_FROM = SettingsConfigDict(env_ignore_empty=True, secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
 
 def _url(text: str) -> str:
@@ -17,7 +22,7 @@ def _url(text: str) -> str:
 class Settings(BaseSettings):
     """Read from the environment; a blank variable counts as not set."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
+    model_config = READ_FROM
 
     agent_name: str = "agent"
     agent_token: SecretStr = Field(min_length=16)  # what callers send as a bearer token

@@ -4,7 +4,7 @@ export const telegram = {
   label: 'Telegram bot',
   folder: import.meta.dirname,
   needs: 'TELEGRAM_BOT_TOKEN',
-  secrets: [],
+  secrets: [{ variable: 'TELEGRAM_BOT_TOKEN' }],
   packages: ['pyromark', 'python-telegram-bot', 'telegramify-markdown'],
   devPackages: [],
 } as const satisfies Interface;

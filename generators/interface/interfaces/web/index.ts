@@ -8,6 +8,7 @@ export const web = {
   rotates: '`SESSION_SECRET`, so that everybody has to sign in again',
   secrets: [
     { variable: 'WEB_PASSWORD', prefix: '' },
+    { variable: 'WEB_LINK_TOKEN' },
     { variable: 'SESSION_SECRET', prefix: '' },
   ],
   packages: ['fastapi', 'httptools', 'itsdangerous', 'limits', 'uvicorn'],

@@ -1,13 +1,15 @@
 """The variables that every interface reads, and what happens when one of them is wrong."""
 
+from pathlib import Path
 from typing import Annotated
 
 import structlog
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import log
 
+SECRETS = Path("/run/secrets")  # where Docker Swarm puts each secret into a file; Compose sets variables
 SHORTEST_SECRET = 16  # characters
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -32,6 +34,8 @@ def _token(value: SecretStr) -> SecretStr:
 
 class InterfaceSettings(BaseSettings):
     """Values come from the environment: `agent_url` from AGENT_URL and so on."""
+
+    model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
     agent_name: str = Field(min_length=1)
     agent_url: HttpUrl

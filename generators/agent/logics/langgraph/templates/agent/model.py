@@ -15,13 +15,15 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
+
+from settings import READ_FROM
 
 
 class ModelSettings(BaseSettings):
     """The variables of the model; a blank one counts as not set."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True)
+    model_config = READ_FROM
 
     openai_api_key: SecretStr | None = None
     llm_model: str = "gpt-4o-mini"
