@@ -365,7 +365,7 @@ describe('./deploy.sh with something that runs', () => {
       'has its keys and certificates': /missing: the list of the authorities/,
       'have not crashed in the last hour': /deployed-agent has crashed/,
       'shows the token that the agent expects': /they have different ones/,
-      'run as docker-compose.yml and the settings say': /^deployed-interface runs with other settings$/,
+      'run as docker-compose.yml and the settings say': /^deployed-agent has other limits; deployed-interface runs with other settings$/,
       'are not root, write nothing but their data, and have limits':
         /deployed-interface runs as 0:10002; deployed-interface may write/,
       'listen where they should and nowhere else':
