@@ -306,9 +306,10 @@ go_back() {
   verify
 }
 
+# The files are as they were started before, and fewer perhaps than start_database would look for by now.
 apply_kept_files() {
   local root=${kept}
-  start_database
+  "${compose[@]}" up --detach --wait --wait-timeout 120 "${database}"
   apply_init_files
 }
 
@@ -326,6 +327,7 @@ finish() {
   elif [[ ! -e ${kept}/images ]]; then
     serves=$(attempt verify)
     [[ -n ${serves} ]] || give_up "could not ${doing}"
+    die "could not ${doing}. What runs now passes all checks of ops/verify.sh nevertheless, and serves"
   elif ! ENV_FILE=${env_file} "${root}/deploy.sh" --roll-back; then
     give_up "could not ${doing}, nor go back to what was deployed before"
   fi

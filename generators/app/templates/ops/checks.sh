@@ -238,10 +238,11 @@ stay_up() {
 
 # A clock that has been set back lets leases and sessions live too long.
 clocks_agree() {
-  local now there service since started by_network
-  now=$(date +%s)
+  local before there now service since started by_network
+  before=$(date +%s)
   there=$(inside agent date +%s)
-  ((there - now <= 2 && now - there <= 2)) || complain "${agent}" "is $((there - now)) s off"
+  now=$(date +%s)
+  ((there >= before - 2 && there <= now + 2)) || complain "${agent}" "is $((there - now)) s off"
   look '{{.State.StartedAt}}'
   while read -r service since; do
     started=$(date -d "${since}" +%s)
