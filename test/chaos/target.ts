@@ -53,7 +53,7 @@ export class Target {
       held = await this.#usage();
       return held.every((found, n) => isUsual(found, this.#usual[n] as Usage));
     };
-    await until('the tiers hold what they usually do', 20, isBack).catch((error) => {
+    await until('the tiers hold what they usually do', 60, isBack).catch((error) => {
       throw new Error(`${error.message}: ${JSON.stringify({ held, usual: this.#usual })}`);
     });
   }
