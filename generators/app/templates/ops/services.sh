@@ -8,8 +8,12 @@ source "${BASH_SOURCE[0]%/*}/database.sh"
 # From the bottom to the top, as they depend on each other.
 services=("${database#"${name}-"}" agent interface)
 
-# When this run began, as Swarm notes when it made a task.
-began=$(TZ=UTC printf '%(%Y-%m-%d %H:%M:%S)T' -1)
+# now: as Swarm notes when it made a task.
+now() {
+  TZ=UTC printf '%(%Y-%m-%d %H:%M:%S)T' -1
+}
+
+began=$(now)
 
 # What a task has in common with its service where it is not one of a former version.
 readonly SPECIFICATION='{{with .ContainerSpec}}{{json .Image}}{{json .Command}}{{json .Args}}{{json .Env}}{{json .Mounts}}
@@ -44,12 +48,13 @@ runs() {
   [[ ${found} != "${wanted}" ]] || say yes
 }
 
-# settled SERVICE: says yes where it runs as it should, no where that may still come, and otherwise why it will not.
+# settled SERVICE SINCE: says yes where it runs as it should, no where that may still come, and otherwise why it will not.
 settled() {
-  local state runs failed
+  local state runs replicas failed
   state=$(update_state "$1")
   runs=$(runs "$1")
-  failed=$(failures "$1")
+  replicas=$(docker service inspect --format '{{.Spec.Mode.Replicated.Replicas}}' "${project}_$1")
+  failed=$(failures "$1" "$2" | wc -l)
   case ${state} in
     rollback_completed) say 'was taken back, as its update failed' ;;
     *paused) say "stopped in the middle of its ${state%_*}" ;;
@@ -57,7 +62,7 @@ settled() {
     *)
       if [[ -n ${runs} ]]; then
         say yes
-      elif [[ -z ${state} && ${failed} == *$'\n'*$'\n'* ]]; then
+      elif [[ -z ${state} ]] && ((failed >= 3 * replicas)); then
         say 'ends again and again'
       else
         say no
@@ -74,22 +79,25 @@ repeat() {
   done
 }
 
-# failures SERVICE: its tasks that ended since `began`, the newest first: when they were made, which, and why they ended.
+# failures SERVICE SINCE: its tasks that were made since then and have ended, the newest first: when they were made, which,
+# how and why they ended.
 failures() {
   local all line
   all=$(tasks "$1" shutdown '{{.CreatedAt}}	{{.ID}}	{{.Status.State}}	{{.Status.Err}}' | sort -r)
   while IFS= read -r line; do
-    [[ ! ${line} =~ $'\t'(failed|rejected|complete)$'\t' || ${line} < ${began} ]] || say "${line}"
+    [[ ! ${line} =~ $'\t'(failed|rejected|complete)$'\t' || ${line} < $2 ]] || say "${line}"
   done <<<"${all}"
 }
 
-# wait_for SERVICE: until it has settled. `is` becomes yes, or why it does not.
+# wait_for SERVICE: until it has settled. `is` becomes yes, or why it does not. What ended while those below it were not
+# ready yet does not count.
 wait_for() {
-  local deadline=$((SECONDS + ${SWARM_WAIT:-600}))
+  local since deadline=$((SECONDS + ${SWARM_WAIT:-600}))
+  since=$(now)
   is=no
   while [[ ${is} == no ]]; do
     sleep 0.5
-    is=$(settled "$1")
+    is=$(settled "$1" "${since}")
     if [[ ${is} == no ]] && ((SECONDS > deadline)); then
       is="is not ready after ${SWARM_WAIT:-600} s"
     fi
@@ -99,7 +107,7 @@ wait_for() {
 # show_log SERVICE: the end of the log of its newest task that failed, or of all.
 show_log() {
   local newest task reason
-  newest=$(failures "$1")
+  newest=$(failures "$1" "${began}")
   IFS=$'\t' read -r _ task _ reason <<<"${newest}"
   say "── the end of the log of ${project}_$1${reason:+ (${reason})}"
   { docker service logs --raw --tail 50 "${task:-${project}_$1}" 2>&1 || true; } | without_secrets
