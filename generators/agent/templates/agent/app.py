@@ -1,5 +1,7 @@
 """The agent's HTTP application: its routes behind a token, a size limit and counters."""
 
+import structlog
+from anyio import BrokenResourceError, ClosedResourceError
 from fastapi import FastAPI, HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,6 +13,8 @@ from metrics import CountRequests
 from settings import Settings
 from turns import Turns
 
+log = structlog.get_logger("app")
+
 
 def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
     """Build the application around a memory and a logic."""
@@ -21,10 +25,25 @@ def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
     app.include_router(routes.public)
     app.include_router(routes.router)
     problems.install(app, routes.FIELDS)
+    app.add_middleware(LetGo)
     app.add_middleware(LimitBody, limit=settings.max_body)
     app.add_middleware(TokenRequired, token=settings.agent_token.get_secret_value())
     app.add_middleware(CountRequests)
     return app
+
+
+class LetGo:
+    """Middleware for callers that leave a stream unread: its channel breaks inside the framework, which is no error."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and end quietly where nobody is left to be answered."""
+        try:
+            await self.app(scope, receive, send)
+        except* (BrokenResourceError, ClosedResourceError):
+            log.info("the caller left its stream")
 
 
 class LimitBody:

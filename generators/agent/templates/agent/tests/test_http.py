@@ -3,12 +3,15 @@
 import asyncio
 import hmac
 import json
+from collections.abc import MutableMapping
 from typing import Any
 
 import httpx
 import pytest
+from anyio import BrokenResourceError
 from structlog.testing import capture_logs
 
+from app import LetGo
 from contract import LogicFailed
 from tests.fakes import EchoLogic, InMemory
 
@@ -341,6 +344,24 @@ class TestStream:
         assert await stored(wire, thread_id) == [("user", "hi")]
         logic.gate.set()  # the thread is free at once
         assert (await wire.post("/invoke", json=body)).status_code == 200
+
+    async def test_a_stream_that_nobody_reads_is_no_error(self) -> None:
+        errors: list[Exception] = [BrokenResourceError()]
+
+        async def application(*_: object) -> None:
+            raise ExceptionGroup("of a task group", errors)
+
+        async def receive() -> MutableMapping[str, Any]:
+            return {}
+
+        async def send(_: MutableMapping[str, Any]) -> None:
+            pass
+
+        await LetGo(application)({}, receive, send)
+        errors.append(RuntimeError("something else"))
+        with pytest.raises(ExceptionGroup) as raised:
+            await LetGo(application)({}, receive, send)
+        assert [type(error) for error in raised.value.exceptions] == [RuntimeError]
 
 
 class TestThreads:
