@@ -255,7 +255,8 @@ describe('./deploy.sh with something that runs', () => {
   });
 
   it('deploys twice at once: one waits for the other, and both work', async () => {
-    const both = await Promise.all([stack.deploy(), stack.deploy()]);
+    const patient = () => deployWith(stack.folder, ['LOCK_WAIT=1200']);
+    const both = await Promise.all([patient(), patient()]);
     for (const { status, output } of both) assert.equal(status, 0, output);
     assert.equal(both.filter(({ output }) => output.includes('another run is at work here (deploy.sh')).length, 1);
   });
@@ -365,7 +366,8 @@ describe('./deploy.sh with something that runs', () => {
       'has its keys and certificates': /missing: the list of the authorities/,
       'have not crashed in the last hour': /deployed-agent has crashed/,
       'shows the token that the agent expects': /they have different ones/,
-      'run as docker-compose.yml and the settings say': /^deployed-agent has other limits; deployed-interface runs with other settings$/,
+      'run as docker-compose.yml and the settings say':
+        /^deployed-agent has other limits; deployed-interface runs with other settings$/,
       'are not root, write nothing but their data, and have limits':
         /deployed-interface runs as 0:10002; deployed-interface may write/,
       'listen where they should and nowhere else':
