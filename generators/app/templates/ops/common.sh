@@ -24,7 +24,7 @@ for variable in ${exported}; do
   esac
 done
 
-# When deploy.sh goes back to what it deployed before, it has ops/verify.sh check that.
+# Another Compose file than this one: what was deployed before, when it is gone back to.
 compose_file=${KEPT_COMPOSE_FILE:-${root}/docker-compose.yml}
 
 compose=(docker compose --project-directory "${root}" --file "${compose_file}" --env-file "${env_file}")
