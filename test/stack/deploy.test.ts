@@ -469,6 +469,7 @@ describe('./deploy.sh with something that runs', () => {
     assert.equal(status, 0, output);
     assert.ok((await stack.inspect(service, '{{range .Mounts}}{{.Name}} {{end}}')).includes(`_data${suffix}`));
     await assertServes();
+    cpSync(file('.env'), path.join(whole, '.env')); // which says that this data is in use
   });
 
   it('takes what is new when all of it works, while the old agent answers', async () => {

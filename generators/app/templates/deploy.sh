@@ -179,16 +179,18 @@ remove_leftovers() {
   done <<<"${created}"
 }
 
-# wait_until_healthy CONTAINER: fails as soon as it is clear that it will not be.
+# wait_until_healthy CONTAINER: fails as soon as it is clear that it will not be. One that ran already may be unhealthy at
+# first, as its database was away until now: three checks in a row have to say so.
 wait_until_healthy() {
-  local state restarts before='' deadline=$((SECONDS + 120))
+  local state restarts before='' patience=$((SECONDS + 35)) deadline=$((SECONDS + 120))
   while ((SECONDS < deadline)); do
     state=$(state "$1")
     restarts=$(docker inspect --format '{{.RestartCount}}' "$1")
     before=${before:-${restarts}}
     case ${state} in
       'running, healthy') return ;;
-      *unhealthy | exited* | dead*) break ;;
+      exited* | dead*) break ;;
+      *unhealthy) ((SECONDS < patience)) || break ;;
       *) ((restarts < before + 2)) || break ;;
     esac
     sleep 0.3
@@ -198,10 +200,10 @@ wait_until_healthy() {
 
 # replace TIER: with those below it, which run already.
 replace() {
-  local containers id
+  local ids id
   "${compose[@]}" --progress quiet up --detach --no-build "${name}-$1"
-  containers=$("${compose[@]}" ps --all --quiet "${name}-$1")
-  for id in ${containers}; do
+  ids=$(containers "${name}-$1")
+  for id in ${ids}; do
     wait_until_healthy "${id}"
   done
 }
@@ -212,19 +214,20 @@ start_tiers() {
   for tier in "${tiers[@]}"; do
     replace "${tier}"
   done
-  "${compose[@]}" --progress quiet up --detach --no-build --wait --wait-timeout 120 # what else there may be in the Compose file
+  # What else there may be in the Compose file, and away with the database of another kind; its volume stays.
+  "${compose[@]}" --progress quiet up --detach --no-build --remove-orphans --wait --wait-timeout 120
   reset_limits
 }
 
 # Compose does not see what docker update has changed.
 reset_limits() {
-  local service containers id is wanted memory cpus processes
+  local service ids id is wanted memory cpus processes
   for service in "${database}" "${agent}" "${interface}"; do
     wanted=$(declared_limits "${service}")
     read -r memory cpus processes <<<"${wanted}"
     printf -v cpus '%d.%09d' "$((cpus / 1000000000))" "$((cpus % 1000000000))"
-    containers=$("${compose[@]}" ps --all --quiet "${service}")
-    for id in ${containers}; do
+    ids=$(containers "${service}")
+    for id in ${ids}; do
       is=$(limits "${id}")
       [[ ${is} == "${wanted}" ]] || docker update --memory "${memory}" --memory-swap "$((2 * memory))" --cpus "${cpus}" \
         --pids-limit "${processes}" "${id}" >/dev/null
@@ -265,7 +268,7 @@ explain() {
     return
   fi
   for service in "${concerned[@]}"; do
-    id=$("${compose[@]}" ps --all --quiet "${service}")
+    id=$(containers "${service}")
     id=${id%%$'\n'*}
     is=$(state "${id}")
     case ${is} in

@@ -21,12 +21,6 @@ except OSError:
     pass
 '
 
-# containers SERVICE
-containers() {
-  docker ps --all --quiet --filter "label=com.docker.compose.project=${project}" \
-    --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
-}
-
 # look FORMAT: fills `found` with the service and what docker inspect says, for each container of the project.
 look() {
   local service id ids

@@ -84,6 +84,12 @@ inside() {
   "${compose[@]}" exec -T "${name}-$1" "${@:2}"
 }
 
+# containers SERVICE: the ids of its containers, whatever their state; not those of commands that ran in its image.
+containers() {
+  docker ps --all --quiet --filter "label=com.docker.compose.project=${project}" \
+    --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
+}
+
 # attempt COMMAND...: runs it, without a word of its own, and says yes where it worked.
 attempt() {
   if "$@" >/dev/null 2>&1 </dev/null; then

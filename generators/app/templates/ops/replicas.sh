@@ -25,13 +25,13 @@ check_replicas() {
 # find_outdated: fills `outdated` with the agents that run something else than `up` would start now, and `useless` with
 # those of them that answer nobody anyway.
 find_outdated() {
-  local containers hash image id state
-  containers=$("${compose[@]}" ps --all --quiet "${name}-agent")
+  local ids hash image id state
+  ids=$(containers "${name}-agent")
   hash=$("${compose[@]}" config --hash "${name}-agent")
   image=$(agent_setting image)
   image=$(docker image inspect --format '{{.Id}}' "${image}")
   outdated=() useless=()
-  for id in ${containers}; do
+  for id in ${ids}; do
     state=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.Image}}
       {{- ""}} {{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}' "${id}")
     case ${state} in
