@@ -86,6 +86,7 @@ move import <"${file}"
 
 standing="All threads are in ${database}, but the tiers do not work on it. When what is above is mended: ./deploy.sh"
 remove_former_database
+remove_mover # which has no business on the network of the database any more
 ENV_FILE=${env_file} "${root}/deploy.sh"
 rm "${journal}"
 
