@@ -10,18 +10,21 @@ import { tiers as parts } from './questions.ts';
 /** All files of a project: a pure function of its answers and tiers, but for what others keep in its `.yo-rc.json`. */
 export function renderProject({ root, answers, tiers }: Plan): ProjectFile[] {
   const data = templateData(answers, tiers);
-  const render = (folder: string, isWanted: (file: string) => boolean) => renderOverlay(folder, data, isWanted);
-  const common = render(path.join(import.meta.dirname, 'templates'), (file) => hasCommonFile(file, tiers));
+  const common = path.join(import.meta.dirname, 'templates');
   const partial = path.join(import.meta.dirname, 'partial');
-  const isPartial = missingFrom(tiers).length > 0;
   // The database brings the agent's memory, whether or not it runs here itself.
   const needed = TIERS.filter((tier) => tiers.has(tier) || (tier === 'db' && tiers.has('agent')));
   return [
     { path: CONFIG, contents: storedContents(root, answers, tiers, installedVersion()), mode: 0o644, isComplete: true },
-    ...common,
-    ...(isPartial ? render(partial, () => true) : []),
-    ...needed.flatMap((tier) =>
-      parts[tier].folders(answers).flatMap((folder) => render(folder, (file) => hasFile(file, tier, tiers))),
-    ),
+    ...renderOverlay(common, data, (file) => hasCommonFile(file, tiers)),
+    ...(missingFrom(tiers).length > 0 ? renderOverlay(partial, data, () => true) : []),
+    ...needed.flatMap((tier) => {
+      const { folders, shared } = parts[tier];
+      const isWanted = (file: string) => hasFile(file, tier, tiers);
+      return [
+        ...folders(answers).flatMap((folder) => renderOverlay(folder, data, isWanted)),
+        ...shared(answers).flatMap((folder) => renderOverlay(folder, data, isWanted, tier)),
+      ];
+    }),
   ];
 }

@@ -10,4 +10,5 @@ export const databaseTier: Tier = {
     path.join(import.meta.dirname, 'templates'),
     path.join(databases[database as DatabaseId].folder, 'templates'),
   ],
+  shared: () => [],
 };

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { kindQuestion, portQuestion } from '../shared/questions.ts';
-import type { Tier } from '../shared/tier.ts';
+import { HTTP, type Tier } from '../shared/tier.ts';
 import { type InterfaceId, interfaces } from './interfaces/index.ts';
 import type { Interface } from './interfaces/interface.ts';
 
@@ -18,5 +18,9 @@ export const interfaceTier: Tier = {
       path.join(folder, 'templates'),
       path.join(import.meta.dirname, 'locks', answers.interface as InterfaceId),
     ];
+  },
+  shared: (answers) => {
+    const { parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
+    return parts.includes('http') ? [HTTP] : [];
   },
 };

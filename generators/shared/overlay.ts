@@ -18,12 +18,18 @@ export interface ProjectFile {
  * taken as it is; a leading underscore stands for the dot of a dotfile, since npm leaves some of those out of packages.
  *
  * @param isWanted - Whether the project has this file.
+ * @param into - The folder of the project that the templates are laid out as, where that is not the project itself.
  */
-export function renderOverlay(folder: string, data: object, isWanted: (file: string) => boolean): ProjectFile[] {
+export function renderOverlay(
+  folder: string,
+  data: object,
+  isWanted: (file: string) => boolean,
+  into = '',
+): ProjectFile[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => path.join(entry.parentPath, entry.name))
-    .map((source) => ({ source, target: projectPath(path.relative(folder, source)) }))
+    .map((source) => ({ source, target: projectPath(path.join(into, path.relative(folder, source))) }))
     .filter(({ target }) => isWanted(target))
     .map(({ source, target }) => renderFile(source, target, data))
     .sort((a, b) => (a.path < b.path ? -1 : 1));

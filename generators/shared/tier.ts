@@ -1,4 +1,8 @@
+import path from 'node:path';
 import type { KnownAnswers, Question } from './questions.ts';
+
+/** What every tier has that answers HTTP requests of others. */
+export const HTTP = path.join(import.meta.dirname, 'http');
 
 /** What one tier of a project is made from. */
 export interface Tier {
@@ -8,4 +12,6 @@ export interface Tier {
   readonly others?: readonly Question[];
   /** The folders of templates that make it up. */
   readonly folders: (answers: KnownAnswers) => string[];
+  /** Those that other tiers have as well, which are laid out as the folder of the tier. */
+  readonly shared: (answers: KnownAnswers) => string[];
 }
