@@ -29,12 +29,10 @@ setting() {
 
 # locate: sets `project`, what Compose calls this copy, `data_volume`, where its data is, and the data's `schema`.
 locate() {
-  local config
   [[ -e ${env_file} ]] || die "there is no ${env_file}: ./deploy.sh makes it"
-  config=$("${compose[@]}" config)
-  project=$(sed -n 's/^name: //p' <<<"${config}")
+  read_config
   schema=$(schema_version)
-  data_volume=$(sed -n '/^volumes:/,$ s/^    name: //p' <<<"${config}")
+  data_volume=$(data_volume)
   [[ -n ${project} && -n ${data_volume} ]] || die 'docker-compose.yml does not say which volume the data is on'
 }
 

@@ -75,7 +75,7 @@ all_are_healthy() {
 
 data_is_on_its_volume() {
   local volume
-  volume=$(sed -n "/^volumes:/,$ {/^  ${name}_data:/,/^  [^ ]/ s/^    name: //p}" <<<"${config}")
+  volume=$(data_volume)
   docker volume inspect "${volume}" >/dev/null || die "there is no volume ${volume}"
   look '{{range .Mounts}} {{.Name}} {{end}}'
   [[ ${found} == *" ${volume} "* ]] || die "${database} does not use the volume ${volume}"
@@ -258,12 +258,4 @@ has_room() {
   ((free >= 100)) || complain "${root}" "has ${free} MB left for logs and backups"
   end_of_complaints
   say "${least} MB for the data, ${free} MB for logs and backups"
-}
-
-# free_megabytes: in what df -Pk says.
-free_megabytes() {
-  local free
-  read -r _ # the headings
-  read -r _ _ _ free _
-  say "$((free / 1024))"
 }

@@ -38,6 +38,11 @@ read_config() {
   project=${project#name: }
 }
 
+# data_volume: the volume that the settings name.
+data_volume() {
+  sed -n "/^volumes:/,$ {/^  ${name}_data:/,/^  [^ ]/ s/^    name: //p}" <<<"${config}"
+}
+
 # declared_ports: prints what the Compose file publishes, a line for each: service, port of the container, address, port.
 # The last is a range where there is a choice, and - where Docker takes any that is free.
 declared_ports() {
@@ -88,6 +93,14 @@ inside() {
 containers() {
   docker ps --all --quiet --filter "label=com.docker.compose.project=${project}" \
     --filter "label=com.docker.compose.service=$1" --filter label=com.docker.compose.oneoff=False
+}
+
+# free_megabytes: in what df -Pk says.
+free_megabytes() {
+  local free
+  read -r _ # the headings
+  read -r _ _ _ free _
+  say "$((free / 1024))"
 }
 
 # attempt COMMAND...: runs it, without a word of its own, and says yes where it worked.
@@ -262,7 +275,7 @@ exclusive() {
   type -P flock >/dev/null || die 'flock is missing, which belongs to the package util-linux'
   (: >>"${lock}") 2>/dev/null || die "${lock} cannot be written to: does this folder belong to another user?"
   exec 9>>"${lock}"
-  if ! flock --nonblock 9; then
+  if ! flock --wait 0.2 9; then # by then the other has written who it is
     holder=$(<"${lock}")
     say "another run is at work here (${holder}); waiting up to ${wait} s until it ends" >&2
     flock --wait "${wait}" 9 || die "${holder} has not ended within ${wait} s. Nothing was changed; run this again later"

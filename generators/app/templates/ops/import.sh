@@ -35,11 +35,6 @@ finish() {
   (($1 == 0)) || [[ -z ${standing} ]] || die "${standing}"
 }
 
-# Containers of the kind of database that was used before would only take memory; their volume stays.
-remove_former_database() {
-  "${compose[@]}" --progress quiet up --detach --no-recreate --remove-orphans "${database}"
-}
-
 # A run that was interrupted has left a journal: which file it put on which volume.
 begin() {
   mkdir -p "${journal%/*}"
@@ -85,7 +80,6 @@ say '── import, and read back'
 move import <"${file}"
 
 standing="All threads are in ${database}, but the tiers do not work on it. When what is above is mended: ./deploy.sh"
-remove_former_database
 remove_mover # which has no business on the network of the database any more
 ENV_FILE=${env_file} "${root}/deploy.sh"
 rm "${journal}"

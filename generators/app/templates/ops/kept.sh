@@ -19,11 +19,6 @@ image() {
   sed -n "s/^    image: \(${project}-$1:.*\)/\1/p" <<<"${config}"
 }
 
-# data_volume: the volume that the settings name.
-data_volume() {
-  sed -n "/^volumes:/,$ {/^  ${name}_data:/,/^  [^ ]/ s/^    name: //p}" <<<"${config}"
-}
-
 # mounted_files: fills `mounted` with the files of the project that its containers see.
 mounted_files() {
   local found file

@@ -49,8 +49,8 @@ check_room() {
 # check_disk FOLDER MEGABYTES ADVICE
 check_disk() {
   local free
-  free=$(df -Pk "$1" | sed -n '2s/^\([^ ]* *\)\{3\}\([0-9]*\).*/\2/p')
-  ((free / 1024 >= $2)) || die "the disk of $1 has $((free / 1024)) MB left, but $2 MB are needed: $3"
+  free=$(df -Pk "$1" | free_megabytes)
+  ((free >= $2)) || die "the disk of $1 has ${free} MB left, but $2 MB are needed: $3"
 }
 
 check_memory() {

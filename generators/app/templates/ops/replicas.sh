@@ -7,8 +7,6 @@ source "${BASH_SOURCE[0]%/*}/common.sh"
 
 # agent_setting KEY: what docker-compose.yml and the settings make of it for the agent.
 agent_setting() {
-  local config
-  config=$("${compose[@]}" config "${name}-agent")
   sed -n "/^  ${name}-agent:/,/^  [^ ]/ s/^ *$1: \"\\{0,1\\}\\([^\"]*\\).*/\\1/p" <<<"${config}"
 }
 

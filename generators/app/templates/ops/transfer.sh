@@ -8,11 +8,9 @@ source "${BASH_SOURCE[0]%/*}/database.sh"
 
 # locate: sets `project`, what Compose calls this copy, and `volume`, where its data is.
 locate() {
-  local config
   [[ -e ${env_file} ]] || die "there is no ${env_file}: ./deploy.sh makes it"
-  config=$("${compose[@]}" config)
-  project=$(sed -n 's/^name: //p' <<<"${config}")
-  volume=$(sed -n '/^volumes:/,$ s/^    name: //p' <<<"${config}")
+  read_config
+  volume=$(data_volume)
   [[ -n ${project} && -n ${volume} ]] || die 'docker-compose.yml does not say which volume the data is on'
 }
 
