@@ -28,9 +28,14 @@ export class Stack {
   /** A stack that is about to be started: what an interrupted run left under its name is removed first. */
   static async fresh(folder: string): Promise<Stack> {
     const stack = new Stack(folder);
-    const down = ['compose', '--project-name', stack.name, 'down', '--volumes', '--timeout', '5'];
+    const down = ['compose', '--project-name', stack.name, 'down', '--remove-orphans', '--timeout', '5'];
     const { status, output } = await execute('/', 'docker', down);
     if (status !== 0) throw new Error(`docker ${down.join(' ')}: ${output}`);
+    // Not by `down --volumes`: without a Compose file it removes one volume of each name there, and each kind of database
+    // has its own under the same name.
+    const label = `label=com.docker.compose.project=${stack.name}`;
+    const volumes = await stack.docker('volume', 'ls', '--quiet', '--filter', label);
+    if (volumes) await stack.docker('volume', 'rm', ...volumes.split('\n'));
     return stack;
   }
 

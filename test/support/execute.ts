@@ -8,6 +8,8 @@ export const VENV = path.join(ROOT, '.venv/bin');
 export interface Finished {
   readonly status: number | null;
   readonly stdout: string;
+  readonly stderr: string;
+  /** Both, as they came. */
   readonly output: string;
 }
 
@@ -15,16 +17,17 @@ export interface Finished {
 export async function execute(cwd: string, program: string, args: readonly string[], input = ''): Promise<Finished> {
   const env = { ...process.env, PATH: `${VENV}:${process.env.PATH}` };
   const child = spawn(program, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
-  let [stdout, output] = ['', ''];
+  let [stdout, stderr, output] = ['', '', ''];
   child.stdout.on('data', (chunk) => {
     stdout += chunk;
     output += chunk;
   });
   child.stderr.on('data', (chunk) => {
+    stderr += chunk;
     output += chunk;
   });
   child.stdin.on('error', () => {}); // the program has ended without reading it
   child.stdin.end(input);
   const status = await new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
-  return { status, stdout, output };
+  return { status, stdout, stderr, output };
 }
