@@ -19,6 +19,7 @@ import {
 import path from 'node:path';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { run } from './support/generate.ts';
+import { mountDisk, unmount } from './support/root.ts';
 
 const BIN = path.join(import.meta.dirname, '../bin/generator-three-tier.js');
 const KILL_AT = path.join(import.meta.dirname, 'support/kill_at.js');
@@ -47,13 +48,7 @@ function contentsOf(project: string, file: string): string {
 describe('a project on a difficult disk', () => {
   it('is as it was when the disk is full, and changed once there is room', async function () {
     const disk = temporaryFolder();
-    const root = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
-    const [program = '', ...args] = [...root, 'mount', '-t', 'tmpfs', '-o', 'size=2m,mode=1777', 'tmpfs', disk];
-    if (spawnSync(program, args).status !== 0) {
-      assert.ok(!process.env.CI, 'in CI nothing is skipped');
-      console.log('      skipped: a small disk could not be mounted');
-      return this.skip();
-    }
+    if (!mountDisk(disk, 'size=2m,mode=1777')) return this.skip();
     try {
       const project = path.join(disk, 'lyco');
       cpSync(await newProject('--logic', 'business'), project, { recursive: true });
@@ -73,7 +68,7 @@ describe('a project on a difficult disk', () => {
       assert.match(contentsOf(project, '.env.template'), /^AGENT_PORT=9000$/m);
       assert.match(contentsOf(project, 'README.md'), /\nMine\.\n$/);
     } finally {
-      spawnSync([...root, 'umount', disk].join(' '), { shell: true });
+      unmount(disk);
     }
   });
 

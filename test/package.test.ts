@@ -5,6 +5,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node
 import path from 'node:path';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { ROOT } from './support/generate.ts';
+import { mountDisk, unmount } from './support/root.ts';
 
 const YO = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).devDependencies.yo;
 /** Root becomes somebody else, since yo refuses to be root and root may write anywhere. */
@@ -201,15 +202,8 @@ describe('the package as users get it', () => {
   });
 
   it('leaves nothing behind when the disk is full', function () {
-    const asRoot = USER.uid ? [] : ['sudo', '-n'];
     const disk = folder('disk');
-    const mount = ['mount', '-t', 'tmpfs', '-o', 'size=128k,mode=1777', 'tmpfs', disk];
-    const [program = '', ...args] = [...asRoot, ...mount];
-    if (spawnSync(program, args).status !== 0) {
-      assert.ok(!process.env.CI, 'in CI nothing is skipped');
-      console.log('      skipped: a small disk could not be mounted');
-      return this.skip();
-    }
+    if (!mountDisk(disk, 'size=128k,mode=1777')) return this.skip();
     try {
       const { status, lines } = run(disk, 'generator-three-tier', 'lyco', '--yes');
       assert.equal(status, 1);
@@ -217,7 +211,7 @@ describe('the package as users get it', () => {
       assert.match(lines[0] ?? '', /the disk is full; free some space/);
       assert.deepEqual(readdirSync(disk), []);
     } finally {
-      spawnSync([...asRoot, 'umount', disk].join(' '), { shell: true });
+      unmount(disk);
     }
   });
 });

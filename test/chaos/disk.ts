@@ -2,11 +2,11 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execute } from '../support/execute.ts';
+import { rootCommand } from '../support/root.ts';
 
 /** Runs a program as root: what is done to containers from outside is no user's business. */
 export async function asRoot(program: string, ...args: string[]): Promise<string> {
-  const [first, ...rest] = process.getuid?.() === 0 ? [program, ...args] : ['sudo', '-n', program, ...args];
-  const { status, stdout, output } = await execute('/', first as string, rest);
+  const { status, stdout, output } = await execute('/', ...rootCommand(program, ...args));
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${output}`);
   return stdout.trim();
 }

@@ -1,9 +1,10 @@
 import { appendFileSync } from 'node:fs';
 import path from 'node:path';
 import { databases } from '../../generators/db/databases/index.ts';
-import { type Combination, freePorts, generate } from '../support/combinations.ts';
+import { type Combination, generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { freePorts } from '../support/ports.ts';
 import { Disk } from './disk.ts';
 import { isUsual, type Usage, usageOf } from './usage.ts';
 

@@ -7,10 +7,11 @@ import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
-import { freePorts, generate } from '../support/combinations.ts';
+import { generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
-import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { freePorts } from '../support/ports.ts';
+import { mountDisk, unmount } from '../support/root.ts';
 import { Traffic } from '../support/traffic.ts';
 
 const MANIFEST_SIZE = 4096;
@@ -145,10 +146,9 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
     });
 
     it('are not half-written on a full disk', async function () {
-      if (process.getuid?.() !== 0) this.skip(); // who is not root cannot mount one
       const folder = path.dirname(backup);
-      const mounted = await execute('/', 'mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', folder]);
-      assert.equal(mounted.status, 0, mounted.output);
+      if (!mountDisk(folder, `size=8k,uid=${process.getuid?.()},gid=${process.getgid?.()},mode=700`))
+        return this.skip();
       try {
         const { status, stdout, output } = await timed('backup on a full disk', 'ops/backup.sh');
         assert.equal(status, 1, output);
@@ -159,7 +159,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
         assert.equal(stdout, '');
         assert.deepEqual(readdirSync(folder), []);
       } finally {
-        await execute('/', 'umount', [folder]);
+        unmount(folder);
       }
     });
 

@@ -18,11 +18,13 @@ import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
-import { type Combination, freePorts, generate } from '../support/combinations.ts';
+import { type Combination, generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute, type Finished } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { Load } from '../support/load.ts';
+import { freePorts } from '../support/ports.ts';
+import { isDoneAsRoot, mountDisk, rootCommand, unmount } from '../support/root.ts';
 
 const [database] = Object.keys(databases) as [keyof typeof databases];
 const { service } = databases[database];
@@ -117,24 +119,22 @@ describe('./deploy.sh before anything is started', () => {
   });
 
   it('says what to do without the right to use the socket', async function () {
-    if (process.getuid?.() !== 0) this.skip(); // only root can become somebody else
+    if (!isDoneAsRoot('only root can become somebody else', 'true')) return this.skip();
     chmodSync(path.join(stack.folder, '../..'), 0o755);
     const become = ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', './deploy.sh'];
-    const finished = await execute(stack.folder, 'setpriv', become);
+    const finished = await execute(stack.folder, ...rootCommand('setpriv', ...become));
     await assertRefused(finished, /you may not use Docker's socket[^✗]*usermod -aG docker/);
   });
 
   it('says what to do where its own disk is full', async function () {
-    if (process.getuid?.() !== 0) this.skip();
     const disk = temporaryFolder();
-    const mounted = await execute('/', 'mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk]);
-    assert.equal(mounted.status, 0, mounted.output);
+    if (!mountDisk(disk, 'size=20m,mode=1777')) return this.skip();
     try {
       const copy = path.join(disk, 'preflight');
       cpSync(stack.folder, copy, { recursive: true });
       await assertRefused(await execute(copy, './deploy.sh', []), /has \d+ MB left, but 100 MB are needed/);
     } finally {
-      await execute('/', 'umount', [disk]);
+      unmount(disk);
     }
   });
 
@@ -236,7 +236,7 @@ describe('./deploy.sh with something that runs', () => {
   const restoreFiles = () => cpSync(whole, stack.folder, { recursive: true });
   const runs = async () => Promise.all(['agent', 'interface', service].map((tier) => stack.inspect(tier, '{{.Id}}')));
   const assertServes = async () => assert.equal((await client.say(await client.newThread(), 'hello')).status, 200);
-  const lastLine = ({ output }: Finished) => output.trimEnd().split('\n').at(-1) ?? '';
+  const lastLine = ({ stderr }: Finished) => stderr.trimEnd().split('\n').at(-1) ?? '';
 
   before(async () => {
     const folder = await generate(temporaryFolder(), 'deployed', choose(database), ...(await freePorts()));

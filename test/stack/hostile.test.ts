@@ -3,11 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../support/client.ts';
-import { type Combination, combinations, freePorts, generate } from '../support/combinations.ts';
+import { type Combination, combinations, generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute, VENV } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
+import { freePorts } from '../support/ports.ts';
 import { Raw, statusOf } from '../support/raw.ts';
 
 const KEYS = { one: 'the-key-of-one-in-hostile-tests', two: 'the-key-of-two-in-hostile-tests' };

@@ -3,10 +3,11 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
-import { type Combination, freePorts, generate } from '../support/combinations.ts';
+import { type Combination, generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { freePorts } from '../support/ports.ts';
 
 const WRONG_PASSWORD = 'a-password-that-nobody-has';
 /** Long, so that a full disk is noticed soon. */

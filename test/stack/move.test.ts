@@ -6,11 +6,12 @@ import path from 'node:path';
 import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
 import { countMessages, invent, readArchive, rounded, writeArchive } from '../support/archive.ts';
 import { Client } from '../support/client.ts';
-import { freePorts, generate } from '../support/combinations.ts';
+import { generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute, type Finished } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { run } from '../support/generate.ts';
+import { freePorts } from '../support/ports.ts';
 
 const LOGIC = { logic: 'business', interface: 'api' } as const;
 const IDS = Object.keys(databases) as DatabaseId[];

@@ -5,9 +5,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
-import { freePorts, generate } from '../support/combinations.ts';
+import { generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { freePorts } from '../support/ports.ts';
 import { Traffic } from '../support/traffic.ts';
 
 /** Logs in as the agent does, by the password in its environment. */

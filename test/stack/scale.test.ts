@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { Client } from '../support/client.ts';
-import { combinations, freePorts, generate, label } from '../support/combinations.ts';
+import { combinations, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { Load } from '../support/load.ts';
+import { freePorts } from '../support/ports.ts';
 
 /** Prints how many turns the agent has answered that it runs in. */
 const COUNT_TURNS = `

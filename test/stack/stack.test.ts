@@ -5,11 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type LogicId, logics } from '../../generators/agent/logics/index.ts';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client, type Message } from '../support/client.ts';
-import { combinations, freePorts, generate, label } from '../support/combinations.ts';
+import { combinations, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
+import { freePorts } from '../support/ports.ts';
 import { Traffic } from '../support/traffic.ts';
 
 const PYTHON = path.join(ROOT, '.venv/bin/python');

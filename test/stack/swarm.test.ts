@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Client } from '../support/client.ts';
-import { combinations, freePorts, generate, label } from '../support/combinations.ts';
+import { combinations, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute, type Finished } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { Load } from '../support/load.ts';
+import { freePorts } from '../support/ports.ts';
 
 /** Any will do: what is tested is the stack, which is the same for all but for the start of the database. */
 const combination = combinations.find(({ logic, interface: way }) => logic === 'business' && way === 'api');
@@ -47,7 +48,7 @@ describe('a stack on Docker Swarm', () => {
     return lines(await docker('stack', 'ps', '--quiet', ...filter, stack.name));
   };
   const talk = async () => assert.equal((await client.say(await client.newThread(), 'hello')).status, 200);
-  const lastLine = ({ output }: Finished) => output.trimEnd().split('\n').at(-1) ?? '';
+  const lastLine = ({ stderr }: Finished) => stderr.trimEnd().split('\n').at(-1) ?? '';
 
   /** Removes all that a run leaves, whether it came to its end or not. */
   const remove = async () => {

@@ -4,10 +4,11 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { databases } from '../../generators/db/databases/index.ts';
 import { ChatMemory } from '../support/chat_memory.ts';
-import { combinations, freePorts, generate, label } from '../support/combinations.ts';
+import { combinations, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
+import { freePorts } from '../support/ports.ts';
 import { BotApi, LONGEST_TEXT, ME } from './bot_api/server.ts';
 
 const TOKEN = `${ME.id}:AAF-a-token-that-only-the-tests-of-a-stack-use`;

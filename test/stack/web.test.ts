@@ -3,10 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Browser } from 'playwright-core';
 import { DESKTOP, launch, PHONE, Visitor } from '../support/browser.ts';
-import { combinations, freePorts, generate, label } from '../support/combinations.ts';
+import { combinations, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
+import { freePorts } from '../support/ports.ts';
 import { serveBelow } from '../support/proxy.ts';
 
 /** Where `npm run screenshots` wants the pictures; no other run makes any. */

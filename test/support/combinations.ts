@@ -6,8 +6,6 @@ import { type InterfaceId, interfaces } from '../../generators/interface/interfa
 import { readTree, temporaryFolder } from './folders.ts';
 import { run } from './generate.ts';
 
-export { freePorts } from './ports.ts';
-
 /** One choice of each kind. */
 export interface Combination {
   readonly database: DatabaseId;
