@@ -21,35 +21,46 @@ from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, U
 from postgres import Postgres
 from settings import Settings
 
-# A turn is three statements: take the thread, ask, answer.
+# A turn is two statements: one takes the thread, stores the question and reads what was said before, the other stores the
+# answer and gives the thread back. A statement does not see what was stored after it began, so a thread that has changed
+# since then is left to the next attempt.
 
 TAKE = """
-update threads set run = $3, run_until = now() + $4, updated_at = now(), used_on = current_date
-where owner = $1 and id = $2 and (run_until < now() or run = $3)
-returning true
+with taken as (
+  update threads set run = $3, run_until = now() + $4, updated_at = now(), used_on = current_date
+  where owner = $1 and id = $2 and (run_until < now() or run = $3)
+  and updated_at = (select updated_at from threads where owner = $1 and id = $2)
+  returning owner, id
+)
 """
 TAKE_OR_CREATE = """
-insert into threads (owner, id, run, run_until) values ($1, $2, $3, now() + $4)
-on conflict (owner, id) do update
-set run = excluded.run, run_until = excluded.run_until, updated_at = now(), used_on = current_date
-where threads.run_until < now() or threads.run = excluded.run
-returning true
+with taken as (
+  insert into threads (owner, id, run, run_until) values ($1, $2, $3, now() + $4)
+  on conflict (owner, id) do update
+  set run = excluded.run, run_until = excluded.run_until, updated_at = now(), used_on = current_date
+  where (threads.run_until < now() or threads.run = excluded.run)
+  and threads.updated_at = (select updated_at from threads where owner = $1 and id = $2)
+  returning owner, id
+)
 """
 ASK = """
-with asked as (
-  insert into messages (owner, thread_id, turn, step, role, content) values ($1, $2, $3, 0, 'user', $4)
+, asked as (
+  insert into messages (owner, thread_id, turn, step, role, content)
+  select taken.owner, taken.id, $5, 0, 'user', $6 from taken
   on conflict (owner, turn, step) do nothing
   returning id
 )
-select fresh.fresh, earlier.turn, earlier.role, earlier.content, earlier.data
-from (select exists (select from asked) as fresh) as fresh
+select exists (select from asked) as fresh, earlier.turn, earlier.role, earlier.content, earlier.data
+from taken
 left join lateral (
   select id, turn, role, content, data from messages
-  where owner = $1 and thread_id = $2
-  order by id desc limit $5
+  where owner = taken.owner and thread_id = taken.id
+  order by id desc limit $7
 ) as earlier on true
 order by earlier.id
 """
+BEGIN = TAKE + ASK
+BEGIN_NEW = TAKE_OR_CREATE + ASK
 ANSWER = """
 with held as (
   update threads set run = null, run_until = '-infinity', updated_at = now(), used_on = current_date
@@ -186,36 +197,36 @@ class PostgresMemory:
     ) -> Turn:
         """Take the lease, store the question, read the window."""
         check(Message("user", question), self.max_content)
+        values = (owner, thread_id, run, timedelta(seconds=lease), key, question, self.window)
         try:
-            await self._take(owner, thread_id, run, create=create, lease=timedelta(seconds=lease), wait=wait)
-            return await self._ask(owner, thread_id, key, question, run)
+            rows = await self._take(values, create=create, wait=wait)
+            turn = Turn(owner, thread_id, key, run, question, _window(rows, key))
+            if not rows[0]["fresh"]:  # the key came before
+                turn.answer = await self._repeated(turn)
+            return turn
         except Unavailable:
             raise  # to ask again would take as long again; the lease runs out by itself
         except BaseException:
             await self._undo(owner, thread_id, run, create=create)
             raise
 
-    async def _take(self, owner: str, thread_id: str, run: str, *, create: bool, lease: timedelta, wait: float) -> None:
-        take = TAKE_OR_CREATE if create else TAKE
+    async def _take(self, values: tuple[object, ...], *, create: bool, wait: float) -> list[Record]:
         deadline, pause = time.monotonic() + wait, 0.01
-        while not await self.database.query(take, owner, thread_id, run, lease):
-            if not create and not await self.database.query(EXISTS, owner, thread_id):
+        while not (rows := await self.database.query(BEGIN_NEW if create else BEGIN, *values)):
+            if not create and not await self.database.query(EXISTS, *values[:2]):
                 raise NotFound
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Busy
             await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
             pause = min(pause * 1.5, 0.25)
+        return rows
 
-    async def _ask(self, owner: str, thread_id: str, key: str, question: str, run: str) -> Turn:
-        rows = await self.database.query(ASK, owner, thread_id, key, question, self.window)
-        turn = Turn(owner, thread_id, key, run, question, _window(rows, key))
-        if not rows[0]["fresh"]:  # the key came before
-            asked, *said = await self.database.query(TURN, owner, key)
-            if asked["thread_id"] != thread_id or asked["content"] != question:
-                raise KeyReused
-            turn.answer = _message(said[-1]) if said else None
-        return turn
+    async def _repeated(self, turn: Turn) -> Message | None:
+        asked, *said = await self.database.query(TURN, turn.owner, turn.key)
+        if asked["thread_id"] != turn.thread_id or asked["content"] != turn.question:
+            raise KeyReused
+        return _message(said[-1]) if said else None
 
     async def _undo(self, owner: str, thread_id: str, run: str, *, create: bool) -> None:
         """Leave neither a lease nor an empty new thread behind."""

@@ -1,5 +1,6 @@
 """What only PostgreSQL can show: an index under every statement, and a role that may do nothing else."""
 
+import asyncio
 import json
 import os
 import re
@@ -21,9 +22,8 @@ type Link = Connection[Record]
 SECONDS = timedelta(seconds=10)
 MOMENT = datetime(2020, 1, 1, tzinfo=UTC)
 STATEMENTS: dict[str, tuple[object, ...]] = {
-    "TAKE": ("owner", "thread 7", "run", SECONDS),
-    "TAKE_OR_CREATE": ("owner", "thread 7", "run", SECONDS),
-    "ASK": ("owner", "thread 7", "key", "question", 40),
+    "BEGIN": ("owner", "thread 7", "run", SECONDS, "key", "question", 40),
+    "BEGIN_NEW": ("owner", "thread 7", "run", SECONDS, "key", "question", 40),
     "ANSWER": ("owner", "thread 7", "run", "key", ["assistant"], ["reply"], [None], [None]),
     "RENEW": ("owner", "thread 7", "run", SECONDS),
     "RELEASE": ("owner", "thread 7", "run"),
@@ -46,13 +46,16 @@ STATEMENTS: dict[str, tuple[object, ...]] = {
 }
 
 
-@pytest.fixture
-async def connection() -> AsyncIterator[Link]:
+async def connect() -> AsyncIterator[Link]:
     if not (url := os.environ.get("TEST_DATABASE_URL")):
         pytest.skip("TEST_DATABASE_URL is not set")
-    connection = await asyncpg.connect(url, password=os.environ.get("TEST_DATABASE_PASSWORD"))
+    connection = await asyncpg.connect(url, password=os.environ.get("TEST_DATABASE_PASSWORD"), command_timeout=30)
     yield connection
     await connection.close()
+
+
+connection = pytest.fixture(connect, name="connection")
+another = pytest.fixture(connect, name="another")
 
 
 def test_every_statement_is_examined() -> None:
@@ -61,7 +64,8 @@ def test_every_statement_is_examined() -> None:
         for name, value in vars(memory).items()
         if name.isupper() and isinstance(value, str) and re.match(r"\s*(select|insert|update|delete|with) ", value)
     }
-    assert sql == {*STATEMENTS, "PING", "NUMBER_ABOVE"}  # PING reads one row of each table, the other none
+    parts = {"TAKE", "TAKE_OR_CREATE"}
+    assert sql == {*STATEMENTS, *parts, "PING", "NUMBER_ABOVE"}  # PING reads one row of each table, NUMBER_ABOVE none
 
 
 @pytest.fixture
@@ -99,13 +103,34 @@ async def test_the_updates_of_a_turn_leave_the_indexes_alone(connection: Link) -
     await transaction.start()
     await connection.execute(memory.CREATE, owner, "thread", None)
     for n in range(3):
-        assert await connection.fetch(memory.TAKE, owner, "thread", f"run {n}", SECONDS)
+        asked = (f"run {n}", SECONDS, f"key {n}", "question", 40)
+        assert await connection.fetch(memory.BEGIN, owner, "thread", *asked)
         values = (["assistant"], ["reply"], [None], [None])
         assert await connection.fetch(memory.ANSWER, owner, "thread", f"run {n}", f"key {n}", *values)
     counts = "select n_tup_upd, n_tup_hot_upd from pg_stat_xact_user_tables where relname = 'threads'"
     updates, hot = await connection.fetchrow(counts) or (0, -1)
     assert updates == hot == 6
     await transaction.rollback()
+
+
+@pytest.mark.parametrize("begin", [memory.BEGIN, memory.BEGIN_NEW])
+async def test_a_turn_does_not_begin_without_the_answer_that_is_being_stored(
+    connection: Link, another: Link, begin: str
+) -> None:
+    """As where an agent took longer than its lease: who comes next waits for it, and then sees what it has stored."""
+    owner, reply = f"test:{uuid.uuid4()}", (["assistant"], ["reply"], [None], [None])
+    second = (owner, "thread", "run 2", SECONDS, "key 2", "another question", 40)
+    await connection.fetch(memory.BEGIN_NEW, owner, "thread", "run 1", -SECONDS, "key 1", "question", 40)
+    async with connection.transaction():
+        assert await connection.fetch(memory.ANSWER, owner, "thread", "run 1", "key 1", *reply)
+        waiting = asyncio.create_task(another.fetch(begin, *second))
+        async with asyncio.timeout(10):
+            while not await connection.fetchval("select exists (select from pg_locks where not granted)"):
+                await asyncio.sleep(0.01)
+    assert await waiting == []
+    found = await another.fetch(begin, *second)
+    assert [(row["fresh"], row["content"]) for row in found] == [(True, "question"), (True, "reply")]
+    await connection.execute(memory.DELETE, owner, "thread")
 
 
 async def test_the_role_is_no_administrator(connection: Link) -> None:
