@@ -48,7 +48,7 @@ step 'what an interrupted installation left is finished' packages_are_whole fini
 step 'certificates, firewall and security updates are installed' \
   are_installed install_packages ca-certificates nftables unattended-upgrades
 
-step "containers' logs are rotated by default" has_docker_settings write /etc/docker/daemon.json print_docker_settings
+step "containers' logs are rotated, and networks are small" has_docker_settings write /etc/docker/daemon.json print_docker_settings
 if [[ -n ${option['--distro-docker']} ]]; then
   step 'Docker of the distribution is installed' distro_docker_is_ready install_distro_docker
 else
