@@ -21,9 +21,9 @@ from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, U
 from postgres import Postgres
 from settings import Settings
 
-# A turn is two statements: one takes the thread, stores the question and reads what was said before, the other stores the
-# answer and gives the thread back. A statement does not see what was stored after it began, so a thread that has changed
-# since then is left to the next attempt.
+# A turn is two statements: one takes the thread, stores the question and reads what was said before, the other stores
+# the answer and gives the thread back. A statement does not see what was stored after it began, so a thread that has
+# changed since then is left to the next attempt.
 
 TAKE = """
 with taken as (
@@ -197,30 +197,31 @@ class PostgresMemory:
     ) -> Turn:
         """Take the lease, store the question, read the window."""
         check(Message("user", question), self.max_content)
-        values = (owner, thread_id, run, timedelta(seconds=lease), key, question, self.window)
+        turn = Turn(owner, thread_id, key, run, question, history=[])
         try:
-            rows = await self._take(values, create=create, wait=wait)
-            turn = Turn(owner, thread_id, key, run, question, _window(rows, key))
-            if not rows[0]["fresh"]:  # the key came before
-                turn.answer = await self._repeated(turn)
-            return turn
+            await self._take(turn, create=create, lease=timedelta(seconds=lease), wait=wait)
         except Unavailable:
             raise  # to ask again would take as long again; the lease runs out by itself
         except BaseException:
             await self._undo(owner, thread_id, run, create=create)
             raise
+        return turn
 
-    async def _take(self, values: tuple[object, ...], *, create: bool, wait: float) -> list[Record]:
+    async def _take(self, turn: Turn, *, create: bool, lease: timedelta, wait: float) -> None:
+        statement = BEGIN_NEW if create else BEGIN
+        values = (turn.owner, turn.thread_id, turn.run, lease, turn.key, turn.question, self.window)
         deadline, pause = time.monotonic() + wait, 0.01
-        while not (rows := await self.database.query(BEGIN_NEW if create else BEGIN, *values)):
-            if not create and not await self.database.query(EXISTS, *values[:2]):
+        while not (rows := await self.database.query(statement, *values)):
+            if not create and not await self.database.query(EXISTS, turn.owner, turn.thread_id):
                 raise NotFound
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Busy
             await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
             pause = min(pause * 1.5, 0.25)
-        return rows
+        turn.history = _window(rows, turn.key)
+        if not rows[0]["fresh"]:  # the key came before
+            turn.answer = await self._repeated(turn)
 
     async def _repeated(self, turn: Turn) -> Message | None:
         asked, *said = await self.database.query(TURN, turn.owner, turn.key)

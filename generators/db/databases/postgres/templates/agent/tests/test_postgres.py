@@ -124,9 +124,12 @@ async def test_a_turn_does_not_begin_without_the_answer_that_is_being_stored(
     async with connection.transaction():
         assert await connection.fetch(memory.ANSWER, owner, "thread", "run 1", "key 1", *reply)
         waiting = asyncio.create_task(another.fetch(begin, *second))
-        async with asyncio.timeout(10):
-            while not await connection.fetchval("select exists (select from pg_locks where not granted)"):
-                await asyncio.sleep(0.01)
+        for _ in range(1000):
+            if await connection.fetchval("select exists (select from pg_locks where not granted)"):
+                break
+            await asyncio.sleep(0.01)
+        else:
+            pytest.fail("nobody waits")
     assert await waiting == []
     found = await another.fetch(begin, *second)
     assert [(row["fresh"], row["content"]) for row in found] == [(True, "question"), (True, "reply")]
