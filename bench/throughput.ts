@@ -152,7 +152,7 @@ try {
   const contenders: Contender[] = [];
   for (const [id, database] of Object.entries(databases)) {
     for (const [logicId, logic] of Object.entries(logics)) {
-      const stack = await generate(folder, id, logicId);
+      const stack = await generate(folder, 'throughput', id, logicId);
       stacks.push(stack);
       await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
       contenders.push(await ours(stack, `ours: ${logic.label}, ${database.label}`, logicId as LogicId));
