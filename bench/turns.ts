@@ -51,6 +51,7 @@ const { rounds, sizes, names } = readOptions({
 });
 /** The first size, and the one whose messages fill the window: from there on nothing more is read. */
 const bases = sizes.length > 2 ? [0, 1] : [0];
+if (sizes.some((size) => size < 4 || size % 2)) throw new Error('A size is an even number of messages, at least 4.');
 
 /** Runs transfer.py, which moves what is remembered, in the agent's container. */
 async function transfer(stack: Stack, command: string): Promise<void> {
@@ -89,7 +90,7 @@ function threadOf(stored: number, turn: number): string {
 }
 
 /** Makes the threads of all sizes; the newest answer of each stands where a turn leaves it. */
-async function fill(stack: Stack, client: AgentClient, messages: readonly string[]): Promise<void> {
+async function fill(stack: Stack, client: AgentClient, messages: readonly string[], over: AbortSignal): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'bench-turns-archive-'));
   try {
     const said = await pattern(stack, client, messages, folder);
@@ -103,7 +104,10 @@ async function fill(stack: Stack, client: AgentClient, messages: readonly string
       threads.map(({ id, stored }, n) => repeated(id, stored - 2, said, n)),
     );
     await transfer(stack, `import <${file}`);
-    for (const { id, stored } of threads) await client.say(id, messages[(stored / 2 - 1) % messages.length] as string);
+    for (const { id, stored } of threads) {
+      over.throwIfAborted();
+      await client.say(id, messages[(stored / 2 - 1) % messages.length] as string);
+    }
     for (const stored of sizes) {
       const found = await client.count(threadOf(stored, 0));
       if (found !== stored) throw new Error(`a thread has ${found} messages and not ${stored}`);
@@ -116,7 +120,7 @@ async function fill(stack: Stack, client: AgentClient, messages: readonly string
 async function measure(stack: Stack, messages: readonly string[]): Promise<Growth> {
   const over = within(MOST_MINUTES);
   const client = new AgentClient(stack);
-  await fill(stack, client, messages);
+  await fill(stack, client, messages, over);
   const calls = sizes.map(
     (stored) => (turn: number) => client.say(threadOf(stored, turn), messages[turn % messages.length] as string),
   );
