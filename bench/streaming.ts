@@ -218,8 +218,10 @@ async function untilIdle({ container }: Service): Promise<void> {
   });
 }
 
-/** How many streams the agent has ended. */
-async function ended({ endpoint: { url, headers } }: Service): Promise<number> {
+/** How many streams the agent has ended, once it has counted the last. */
+async function ended(service: Service): Promise<number> {
+  await untilIdle(service);
+  const { url, headers } = service.endpoint;
   const response = await fetch(new URL('/metrics', url), { headers });
   const [, count] = /^agent_http_requests_total\{.*route="\/stream".*\} (\S+)$/m.exec(await response.text()) ?? [];
   return Number(count);
@@ -238,7 +240,7 @@ async function readBeside({ quick, inside }: Contender): Promise<Streamed[]> {
     await untilIdle(quick);
     const read = await readAlone(quick, ALONE);
     const others = (await ended(quick)) - before - ALONE;
-    if (others > 0) throw new Error(`${others} streams that nobody read have come to an end`);
+    if (others !== 0) throw new Error(`${others} streams that nobody read have come to an end`);
     return read;
   } finally {
     docker('rm', '--force', callers);
