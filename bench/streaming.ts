@@ -258,9 +258,14 @@ async function measureBeside(contenders: readonly Contender[]): Promise<Measured
   for (let round = 0; round < rounds; round++) {
     for (const [contender, { without, beside }] of measured) {
       over.throwIfAborted();
-      without.push(middle(await readAlone(contender.quick, ALONE)));
-      beside.push(middle(await readBeside(contender)));
-      await untilIdle(contender.quick);
+      const ways = [
+        async () => without.push(middle(await readAlone(contender.quick, ALONE))),
+        async () => beside.push(middle(await readBeside(contender))),
+      ];
+      for (const way of round % 2 ? ways.reverse() : ways) {
+        await untilIdle(contender.quick);
+        await way();
+      }
     }
   }
   return measured;
