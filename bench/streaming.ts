@@ -105,6 +105,24 @@ async function readAlone({ endpoint }: Service, count: number): Promise<Streamed
   return read;
 }
 
+/** Of streams that are read one after the other: medians of their times, and the processor time of one. */
+interface Round {
+  readonly firstToken: number;
+  readonly whole: number;
+  readonly cpu: number;
+}
+
+async function readRound(service: Service): Promise<Round> {
+  const before = await cpuSeconds(service.container);
+  const read = await readAlone(service, ALONE);
+  const cpu = (((await cpuSeconds(service.container)) - before) * 1000) / ALONE;
+  return {
+    firstToken: median(read.map(({ firstToken }) => firstToken)),
+    whole: median(read.map(({ whole }) => whole)),
+    cpu,
+  };
+}
+
 /** Milliseconds, in every round. */
 interface Alone {
   readonly firsts: number[];
@@ -116,9 +134,9 @@ async function measureAlone(contenders: readonly Contender[]): Promise<Measured<
   for (const { quick } of contenders) await readAlone(quick, ALONE);
   for (let round = 0; round < rounds; round++) {
     for (const [{ quick }, { firsts, cpus }] of measured) {
-      const before = await cpuSeconds(quick.container);
-      firsts.push(median((await readAlone(quick, ALONE)).map(({ firstToken }) => firstToken)));
-      cpus.push((((await cpuSeconds(quick.container)) - before) * 1000) / ALONE);
+      const { firstToken, cpu } = await readRound(quick);
+      firsts.push(firstToken);
+      cpus.push(cpu);
     }
   }
   return measured;
@@ -205,8 +223,8 @@ function tableTogether(measured: Measured<Crowd>): string {
 
 /** Milliseconds of streams that are read, in every round: without callers who do not read, and with them. */
 interface Beside {
-  readonly without: Streamed[];
-  readonly beside: Streamed[];
+  readonly without: Round[];
+  readonly beside: Round[];
 }
 
 /** Waits until the service has done what it can do. */
@@ -228,7 +246,7 @@ async function ended(service: Service): Promise<number> {
 }
 
 /** Reads streams while others are left unread. */
-async function readBeside({ quick, inside }: Contender): Promise<Streamed[]> {
+async function readBeside({ quick, inside }: Contender): Promise<Round> {
   const callers = `${quick.container}-unread`;
   const settings = { AGENT: inside?.host, HEADERS: JSON.stringify(quick.endpoint.headers), COUNT: String(UNREAD) };
   const env = Object.entries(settings).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
@@ -238,7 +256,7 @@ async function readBeside({ quick, inside }: Contender): Promise<Streamed[]> {
   try {
     await until(`${UNREAD} answers begin`, 60, async () => docker('logs', callers) === 'unread');
     await untilIdle(quick);
-    const read = await readAlone(quick, ALONE);
+    const read = await readRound(quick);
     const others = (await ended(quick)) - before - ALONE;
     if (others !== 0) throw new Error(`${others} streams that nobody read have come to an end`);
     return read;
@@ -247,20 +265,14 @@ async function readBeside({ quick, inside }: Contender): Promise<Streamed[]> {
   }
 }
 
-/** The medians of a round. */
-function middle(read: readonly Streamed[]): Streamed {
-  const of = (kind: keyof Streamed) => median(read.map((stream) => stream[kind]));
-  return { firstToken: of('firstToken'), whole: of('whole'), tokens: of('tokens') };
-}
-
 async function measureBeside(contenders: readonly Contender[]): Promise<Measured<Beside>> {
   const measured = new Map(contenders.map((one) => [one, { without: [], beside: [] } as Beside]));
   for (let round = 0; round < rounds; round++) {
     for (const [contender, { without, beside }] of measured) {
       over.throwIfAborted();
       const ways = [
-        async () => without.push(middle(await readAlone(contender.quick, ALONE))),
-        async () => beside.push(middle(await readBeside(contender))),
+        async () => without.push(await readRound(contender.quick)),
+        async () => beside.push(await readBeside(contender)),
       ];
       for (const way of round % 2 ? ways.reverse() : ways) {
         await untilIdle(contender.quick);
@@ -273,18 +285,22 @@ async function measureBeside(contenders: readonly Contender[]): Promise<Measured
 
 function tableBeside(measured: Measured<Beside>): string {
   const rows = [...measured].map(([{ label }, { without, beside }]) => {
-    const [alone, among] = [middle(without), middle(beside)];
-    const ratios = beside.map(({ whole }, round) => whole / (without[round] as Streamed).whole);
+    const of = (read: readonly Round[], kind: keyof Round) => median(read.map((round) => round[kind]));
+    const ratio = (kind: keyof Round) => (of(beside, kind) / of(without, kind)).toFixed(2);
+    const ratios = beside.map(({ whole }, round) => whole / (without[round] as Round).whole);
     return [
       label,
-      `**${(among.whole / alone.whole).toFixed(2)}**`,
+      `**${ratio('whole')}**`,
       spread(ratios, 2),
-      (among.firstToken / alone.firstToken).toFixed(2),
-      ...[alone.whole, among.whole, alone.firstToken, among.firstToken].map((time) => time.toFixed(2)),
+      ratio('firstToken'),
+      ratio('cpu'),
+      ...(['whole', 'firstToken', 'cpu'] as const).flatMap((kind) =>
+        [without, beside].map((read) => of(read, kind).toFixed(2)),
+      ),
     ];
   });
-  const ratios = ['whole, beside / alone', 'from–to', 'first token, beside / alone'];
-  const times = ['whole ms alone', 'beside', 'first token ms alone', 'beside'];
+  const ratios = ['whole, beside / alone', 'from–to', 'first token, beside / alone', 'CPU, beside / alone'];
+  const times = ['whole', 'first token', 'CPU'].flatMap((kind) => [`${kind} ms alone`, `${kind} ms beside`]);
   return table(['', ...ratios, ...times], rows);
 }
 
