@@ -7,11 +7,11 @@ export class AgentClient {
   readonly #base: string;
   readonly #headers: Record<string, string>;
 
-  constructor(stack: Stack) {
+  constructor(stack: Stack, owner = 'bench') {
     this.#base = `http://127.0.0.1:${stack.setting('AGENT_PORT')}`;
     this.#headers = {
       Authorization: `Bearer ${stack.setting('AGENT_TOKEN')}`,
-      'X-Thread-Owner': 'bench',
+      'X-Thread-Owner': owner,
       'Content-Type': 'application/json',
     };
   }
@@ -33,6 +33,13 @@ export class AgentClient {
 
   async say(thread: string, message: string): Promise<void> {
     await this.#call('POST', '/invoke', { message, thread_id: thread });
+  }
+
+  /** The ids of a page of threads, newest first: from the newest, or from the one made before the thread `before`. */
+  async threads(limit: number, before?: string): Promise<string[]> {
+    const query = `limit=${limit}${before ? `&before=${before}` : ''}`;
+    const page = await this.#call<{ data: { thread_id: string }[] }>('GET', `/threads?${query}`);
+    return page.data.map((thread) => thread.thread_id);
   }
 
   /** How many messages the thread has, counted page by page. */

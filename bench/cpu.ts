@@ -1,16 +1,28 @@
 import { execute } from '../test/support/execute.ts';
 
-/** Prints the processor time of the program, exactly: Linux has a clock for every process. */
-const CLOCK = `
+/** The process id of the program. */
+const PID = `
 import pathlib, time
 program = b"python\\0main.py\\0"
 pid = next(int(p.parent.name) for p in pathlib.Path("/proc").glob("[0-9]*/cmdline") if p.read_bytes() == program)
-print(time.clock_gettime(~pid << 3 | 2))
 `;
+/** Its processor time, exactly: Linux has a clock for every process. */
+const CLOCK = `print(time.clock_gettime(~pid << 3 | 2))`;
+/** Its resident memory in KiB. */
+const RESIDENT = `print(pathlib.Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])`;
 
-/** Seconds of processor time that the tier in `container` has used since it started. */
-export async function cpuSeconds(container: string): Promise<number> {
-  const { status, stdout, output } = await execute('/', 'docker', ['exec', container, 'python', '-c', CLOCK]);
+async function ask(container: string, question: string): Promise<number> {
+  const { status, stdout, output } = await execute('/', 'docker', ['exec', container, 'python', '-c', PID + question]);
   if (status !== 0) throw new Error(output);
   return Number(stdout);
+}
+
+/** Seconds of processor time that the tier in `container` has used since it started. */
+export function cpuSeconds(container: string): Promise<number> {
+  return ask(container, CLOCK);
+}
+
+/** MiB of memory that the tier in `container` holds. */
+export async function residentMemory(container: string): Promise<number> {
+  return (await ask(container, RESIDENT)) / 1024;
 }

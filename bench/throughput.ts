@@ -9,7 +9,6 @@
  * one processor and answers 16 connections on 127.0.0.1, each turn in a new thread, with the offline model. The contenders
  * take turns. Prints a table in Markdown.
  */
-import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,15 +17,18 @@ import { type LogicId, logics } from '../generators/agent/logics/index.ts';
 import { databases } from '../generators/db/databases/index.ts';
 import { type Stack, until } from '../test/support/docker.ts';
 import { cpuSeconds } from './cpu.ts';
+import { within } from './limits.ts';
 import { load, type Target } from './load.ts';
+import { buildPeers, docker, LIMITS, markedFor, removePeers, startPeer } from './peers.ts';
 import { generate } from './project.ts';
-import { circumstances, dockerVersion, median, spread, table } from './tables.ts';
+import { circumstances, dockerVersion, median, percentile, spread, table } from './tables.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 7);
 const SECONDS = 3; // of load in a round
 const CONNECTIONS = 16;
-const NETWORK = 'bench-throughput';
-const LIMITS = ['--cpus', '1', '--memory', '512m'];
+const MOST_MINUTES = 60;
+const BENCH = 'throughput';
+const NETWORK = `bench-${BENCH}`; // also the name of the peers' image
 
 const MESSAGES: Record<LogicId, string> = {
   langgraph: 'Good morning! Please tell me what you know about this.',
@@ -53,10 +55,6 @@ interface Results {
   readonly slowest: number[]; // milliseconds of the slowest of a hundred
 }
 
-function docker(...args: string[]): string {
-  return execFileSync('docker', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
-}
-
 async function ours(stack: Stack, label: string, logic: LogicId): Promise<Contender> {
   const target: Target = {
     url: `http://127.0.0.1:${stack.setting('AGENT_PORT')}/invoke`,
@@ -68,11 +66,10 @@ async function ours(stack: Stack, label: string, logic: LogicId): Promise<Conten
 
 /** Starts the peers beside a PostgreSQL of their own. */
 async function startPeers(image: string): Promise<Contender[]> {
-  const folder = path.join(import.meta.dirname, 'peers');
-  docker('build', '--quiet', '--tag', NETWORK, '--build-arg', `AGENT=${image}`, folder);
+  buildPeers(BENCH, image);
   docker('network', 'create', NETWORK);
   const password = randomUUID();
-  const database = ['--network', NETWORK, '--name', `${NETWORK}-postgres`, ...LIMITS];
+  const database = ['--network', NETWORK, '--name', `${NETWORK}-postgres`, ...markedFor(BENCH), ...LIMITS];
   docker('run', '--detach', ...database, '--env', `POSTGRES_PASSWORD=${password}`, 'postgres:16-alpine');
   await until('PostgreSQL', 60, async () =>
     Boolean(docker('exec', `${NETWORK}-postgres`, 'pg_isready', '-h', '127.0.0.1')),
@@ -80,50 +77,32 @@ async function startPeers(image: string): Promise<Contender[]> {
   const url = `postgresql://postgres:${password}@${NETWORK}-postgres/postgres`;
   const peers: Contender[] = [];
   // One after the other: two checkpointers that create their tables at once stand in each other's way.
-  for (const [store, label] of Object.entries(PEERS)) peers.push(await startPeer(store, label, url));
+  for (const [store, label] of Object.entries(PEERS)) {
+    const container = `${NETWORK}-${store}`;
+    const options = ['--network', NETWORK, '--env', `STORE=${store}`, '--env', `DATABASE_URL=${url}`];
+    const base = await startPeer(BENCH, container, options);
+    const target = { url: `${base}/invoke`, headers: {}, body: () => ({ message: MESSAGES.langgraph }) };
+    peers.push({ label, container, target });
+  }
   return peers;
 }
 
-async function startPeer(store: string, label: string, database: string): Promise<Contender> {
-  const container = `${NETWORK}-${store}`;
-  const settings = ['--env', `STORE=${store}`, '--env', `DATABASE_URL=${database}`];
-  docker(
-    'run',
-    '--detach',
-    '--network',
-    NETWORK,
-    '--name',
-    container,
-    '--publish',
-    '127.0.0.1::8000',
-    ...LIMITS,
-    ...settings,
-    NETWORK,
-  );
-  const url = `http://${docker('port', container, '8000').split('\n')[0]}`;
-  await until(container, 60, async () => (await fetch(`${url}/health`)).ok);
-  return {
-    label,
-    container,
-    target: { url: `${url}/invoke`, headers: {}, body: () => ({ message: MESSAGES.langgraph }) },
-  };
-}
-
-function removePeers(): void {
-  for (const name of ['postgres', ...Object.keys(PEERS)]) docker('rm', '--force', '--volumes', `${NETWORK}-${name}`);
+function removeAll(): void {
+  removePeers(BENCH);
   if (docker('network', 'ls', '--quiet', '--filter', `name=^${NETWORK}$`)) docker('network', 'rm', NETWORK);
 }
 
-async function measure(contenders: readonly Contender[]): Promise<Map<Contender, Results>> {
+async function measure(contenders: readonly Contender[], over: AbortSignal): Promise<Map<Contender, Results>> {
   const measured = new Map(contenders.map((one) => [one, { rates: [], cpus: [], slowest: [] } as Results]));
   for (const { target } of contenders) await load(target, CONNECTIONS, 1);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [{ container, target }, { rates, cpus, slowest }] of measured) {
+      over.throwIfAborted();
       const before = await cpuSeconds(container);
       const { requests, seconds, latencies } = await load(target, CONNECTIONS, SECONDS);
       cpus.push((((await cpuSeconds(container)) - before) * 1000) / requests);
       rates.push(requests / seconds);
-      slowest.push([...latencies].sort((a, b) => a - b)[Math.floor(requests * 0.99)] as number);
+      slowest.push(percentile(latencies, 0.99));
     }
   }
   return measured;
@@ -145,14 +124,16 @@ function results(measured: ReadonlyMap<Contender, Results>): string {
   return table(heads, rows);
 }
 
-const folder = mkdtempSync(path.join(tmpdir(), 'bench-throughput-'));
+const over = within(MOST_MINUTES);
+const folder = mkdtempSync(path.join(tmpdir(), `${NETWORK}-`));
 const stacks: Stack[] = [];
 try {
-  removePeers();
+  removeAll();
   const contenders: Contender[] = [];
   for (const [id, database] of Object.entries(databases)) {
     for (const [logicId, logic] of Object.entries(logics)) {
-      const stack = await generate(folder, id, logicId);
+      over.throwIfAborted();
+      const stack = await generate(folder, BENCH, id, logicId);
       stacks.push(stack);
       await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
       contenders.push(await ours(stack, `ours: ${logic.label}, ${database.label}`, logicId as LogicId));
@@ -160,7 +141,7 @@ try {
   }
   const [first] = contenders.filter(({ label }) => label.includes(logics.langgraph.label));
   contenders.push(...(await startPeers(docker('inspect', '--format', '{{.Config.Image}}', first?.container ?? ''))));
-  const measured = await measure(contenders);
+  const measured = await measure(contenders, over);
   const versions =
     docker('run', '--rm', NETWORK, 'pip', 'freeze').match(
       /^(fastapi|langgraph|langgraph-checkpoint-postgres|psycopg|uvicorn)==.*$/gm,
@@ -169,7 +150,7 @@ try {
     `${circumstances(dockerVersion(), versions.join(', '), `${ROUNDS} rounds of ${SECONDS} s`)}\n\n${results(measured)}`,
   );
 } finally {
-  removePeers();
+  removeAll();
   for (const stack of stacks) await stack.remove();
   rmSync(folder, { recursive: true });
 }
