@@ -1,4 +1,5 @@
 import type { Stack } from '../test/support/docker.ts';
+import type { Target } from './load.ts';
 
 const PATIENCE = 30_000; // milliseconds for one call
 
@@ -7,8 +8,9 @@ export class AgentClient {
   readonly #base: string;
   readonly #headers: Record<string, string>;
 
-  constructor(stack: Stack, owner = 'bench') {
-    this.#base = `http://127.0.0.1:${stack.setting('AGENT_PORT')}`;
+  /** `base` is where one of several agents answers. */
+  constructor(stack: Stack, owner = 'bench', base = `http://127.0.0.1:${stack.setting('AGENT_PORT')}`) {
+    this.#base = base;
     this.#headers = {
       Authorization: `Bearer ${stack.setting('AGENT_TOKEN')}`,
       'X-Thread-Owner': owner,
@@ -16,7 +18,7 @@ export class AgentClient {
     };
   }
 
-  async #call<Body>(method: string, path: string, body?: object): Promise<Body> {
+  async #send(method: string, path: string, body?: object): Promise<Response> {
     const response = await fetch(this.#base + path, {
       method,
       headers: this.#headers,
@@ -24,7 +26,23 @@ export class AgentClient {
       signal: AbortSignal.timeout(PATIENCE),
     });
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return (await response.json()) as Body;
+    return response;
+  }
+
+  async #call<Body>(method: string, path: string, body?: object): Promise<Body> {
+    return (await (await this.#send(method, path, body)).json()) as Body;
+  }
+
+  /** Turns to be asked for over and over, with these bodies. */
+  target(body: Target['body']): Target {
+    return { url: `${this.#base}/invoke`, headers: this.#headers, body };
+  }
+
+  /** How many turns it has answered since it started. */
+  async turns(): Promise<number> {
+    const metrics = await (await this.#send('GET', '/metrics')).text();
+    const counts = metrics.matchAll(/^agent_turns_total\S* (\S+)$/gm);
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   async newThread(): Promise<string> {

@@ -26,3 +26,14 @@ export function cpuSeconds(container: string): Promise<number> {
 export async function residentMemory(container: string): Promise<number> {
   return (await ask(container, RESIDENT)) / 1024;
 }
+
+/** Nanoseconds by the first version of control groups, microseconds by the second. */
+const USAGE = 'cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || cat /sys/fs/cgroup/cpu.stat';
+
+/** Seconds of processor time that everything in `container` has used since it started, health checks included. */
+export async function containerCpuSeconds(container: string): Promise<number> {
+  const { status, stdout, output } = await execute('/', 'docker', ['exec', container, 'sh', '-c', USAGE]);
+  if (status !== 0) throw new Error(output);
+  const micros = /^usage_usec (\d+)$/m.exec(stdout)?.[1];
+  return micros ? Number(micros) / 1e6 : Number(stdout) / 1e9;
+}

@@ -3,6 +3,8 @@ import { Agent, request } from 'node:http';
 /** Something that is asked over and over. */
 export interface Target {
   readonly url: string;
+  /** What follows, where each request goes to another place. */
+  readonly path?: () => string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: () => object;
 }
@@ -37,10 +39,10 @@ export async function load(target: Target, connections: number, seconds: number)
   return { requests: latencies.length, seconds: elapsed(), latencies };
 }
 
-function post({ url, headers, body }: Target, agent: Agent): Promise<void> {
+function post({ url, path = () => '', headers, body }: Target, agent: Agent): Promise<void> {
   const text = JSON.stringify(body());
   return new Promise((resolve, reject) => {
-    const sent = request(url, {
+    const sent = request(url + path(), {
       agent,
       method: 'POST',
       headers: { ...headers, 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) },

@@ -11,9 +11,16 @@ const ROOT = path.join(import.meta.dirname, '..');
  * Generates a project of the pair, by the package as it was built last, below `folder`, which answers on ports that nobody
  * uses. It is named after the benchmark, so that two of them can run at once.
  */
-export async function generate(folder: string, bench: string, database: string, logic: string): Promise<Stack> {
-  const name = `bench-${bench}-${database}-${logic}`;
-  const words = [name, '--yes', '--database', database, '--logic', logic, ...(await freePorts())];
+export async function generate(
+  folder: string,
+  bench: string,
+  database: string,
+  logic: string,
+  way = 'api',
+): Promise<Stack> {
+  const name = `bench-${bench}-${database}-${logic}${way === 'api' ? '' : `-${way}`}`;
+  const choices = ['--database', database, '--logic', logic, '--interface', way];
+  const words = [name, '--yes', ...choices, ...(await freePorts())];
   execFileSync(process.execPath, [path.join(ROOT, 'dist/bin/generator-three-tier.js'), ...words], {
     cwd: folder,
     stdio: 'ignore',
@@ -31,17 +38,33 @@ export async function withAgent<Result>(
   work: (stack: Stack) => Promise<Result>,
 ): Promise<Result> {
   console.error(`${database}-${logic} ...`);
+  return inFolder(bench, async (folder) =>
+    using(await generate(folder, bench, database, logic), async (stack) => {
+      await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
+      return work(stack);
+    }),
+  );
+}
+
+/** A folder for the time of `work`. */
+export async function inFolder<Result>(bench: string, work: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = mkdtempSync(path.join(tmpdir(), `bench-${bench}-`));
   try {
-    const stack = await generate(folder, bench, database, logic);
-    try {
-      await stack.compose('up', '--build', '--detach', '--wait', `${stack.name}-agent`);
-      return await work(stack);
-    } finally {
-      await stack.remove();
-    }
+    return await work(folder);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+}
+
+/** Removes everything of the stack when `work` has ended: what runs, its data and its images. */
+export async function using<Result>(stack: Stack, work: (stack: Stack) => Promise<Result>): Promise<Result> {
+  try {
+    return await work(stack);
+  } finally {
+    await stack.remove();
+    const label = `label=com.docker.compose.project=${stack.name}`;
+    const images = await stack.docker('image', 'ls', '--quiet', '--filter', label);
+    if (images) await stack.docker('image', 'rm', '--force', ...new Set(images.split('\n')));
   }
 }
 

@@ -18,18 +18,19 @@ export interface Answer {
 /** A caller of the API interface, with one of its keys. */
 export class Client {
   readonly base: string;
-  readonly #key: string;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(stack: Stack, key = 0) {
     this.base = `http://127.0.0.1:${stack.setting('INTERFACE_PORT')}`;
-    this.#key = stack.setting('API_KEYS').split(',')[key]?.split(':')[1] ?? '';
+    const secret = stack.setting('API_KEYS').split(',')[key]?.split(':')[1] ?? '';
+    this.headers = { Authorization: `Bearer ${secret}` };
   }
 
   async call(method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<Answer> {
     try {
       const response = await fetch(this.base + path, {
         method,
-        headers: { Authorization: `Bearer ${this.#key}`, 'Content-Type': 'application/json', ...headers },
+        headers: { ...this.headers, 'Content-Type': 'application/json', ...headers },
         ...(body ? { body: JSON.stringify(body) } : {}),
         signal: AbortSignal.timeout(60_000),
       });
