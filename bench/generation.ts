@@ -1,8 +1,8 @@
 /**
  * What it costs to write a project, beside other generators:
  *
- *     npm run bench:generation          15 rounds
- *     npm run bench:generation -- 30    more
+ *     npm run bench:generation                   15 rounds
+ *     npm run bench:generation -- --rounds 30    more
  *
  * Ours is packed and installed as users get it; the peers come from bench/peers/. Cookiecutter and Copier write the very
  * same files from a local template, which is checked; generator-code and create-vite write smaller projects of their own.
@@ -24,11 +24,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { readOptions } from './options.ts';
 import { circumstances, median, spread, table } from './tables.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 const PEERS = path.join(import.meta.dirname, 'peers');
-const ROUNDS = Number(process.argv[2] ?? 15);
+const { rounds: ROUNDS } = readOptions({ rounds: 15, sizes: [], names: [] });
 const NAME = 'lyco';
 
 interface Contender {

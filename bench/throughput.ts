@@ -1,8 +1,8 @@
 /**
  * How many turns an agent answers, beside others:
  *
- *     npm run bench:throughput          7 rounds of 3 seconds for each contender
- *     npm run bench:throughput -- 15    more rounds
+ *     npm run bench:throughput                   7 rounds of 3 seconds for each contender
+ *     npm run bench:throughput -- --rounds 15    more rounds
  *
  * Ours is generated for every database and logic. The peers of bench/peers/agent.py run in the very image of our agent:
  * bare FastAPI, its graph with nothing stored, and its graph under LangGraph's checkpointer for PostgreSQL. Everybody has
@@ -19,11 +19,12 @@ import { type Stack, until } from '../test/support/docker.ts';
 import { cpuSeconds } from './cpu.ts';
 import { within } from './limits.ts';
 import { load, type Target } from './load.ts';
+import { readOptions } from './options.ts';
 import { buildPeers, docker, LIMITS, markedFor, removePeers, startPeer } from './peers.ts';
 import { generate } from './project.ts';
 import { circumstances, dockerVersion, median, percentile, spread, table } from './tables.ts';
 
-const ROUNDS = Number(process.argv[2] ?? 7);
+const { rounds: ROUNDS } = readOptions({ rounds: 7, sizes: [], names: [] });
 const SECONDS = 3; // of load in a round
 const CONNECTIONS = 16;
 const MOST_MINUTES = 60;
