@@ -121,6 +121,15 @@ describe('the web page in a browser', () => {
     guest.assertHarmless(address);
   });
 
+  it('begins all the same where the first answer is cut off', async () => {
+    const guest = await Visitor.come(browser);
+    await guest.page.route('**/session', (route) => route.fulfill({ status: 200, body: '{"agent"' }), { times: 1 });
+    await guest.page.goto(address);
+    await guest.page.getByText('The connection was lost. Trying again…').waitFor();
+    await guest.page.getByLabel('Password').waitFor();
+    guest.assertHarmless(address);
+  });
+
   it('shows a long conversation page by page', async () => {
     const { page } = visitor;
     await visitor.begin('turn 0');

@@ -46,7 +46,12 @@ function page(before) {
 }
 
 async function json(...request) {
-  return (await call(...request)).json();
+  const response = await call(...request);
+  try {
+    return await response.json();
+  } catch (error) {
+    throw failure(error);
+  }
 }
 
 async function call(method, path, body, { signal, headers = {} } = {}) {
@@ -56,7 +61,7 @@ async function call(method, path, body, { signal, headers = {} } = {}) {
   try {
     response = await fetch(path, request);
   } catch (error) {
-    throw error.name === 'AbortError' ? error : disconnected();
+    throw failure(error);
   }
   if (response.ok) return response;
   const { detail } = await response.json().catch(() => ({}));
@@ -76,10 +81,15 @@ async function* lines(response) {
       yield* parts;
     }
   } catch (error) {
-    throw error.name === 'AbortError' ? error : disconnected();
+    throw failure(error);
   } finally {
     reader.cancel().catch(() => {});
   }
+}
+
+/** What happened to a connection, unless the page itself gave the call up. */
+function failure(error) {
+  return error.name === 'AbortError' ? error : disconnected();
 }
 
 function disconnected() {
