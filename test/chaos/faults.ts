@@ -59,7 +59,10 @@ async function disk(target: Target, tier: string, seconds: number): Promise<void
   await disk.fill();
   try {
     const write = `head -c 8m /dev/zero >${folder}/probe; rm -f ${folder}/probe`;
-    assert.match((await stack.inside(tier, ['sh', '-c', write])).output, /No space left|is restarting|is not running/);
+    // Asked again where the server ends in that moment, and with it what was asked inside.
+    await until(`${tier} finds no room`, 10, async () =>
+      /No space left|is restarting|is not running/.test((await stack.inside(tier, ['sh', '-c', write])).output),
+    );
     await sleep(seconds * 500);
     await kill(target, tier);
     await sleep(seconds * 500);

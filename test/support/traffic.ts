@@ -115,6 +115,11 @@ export class Traffic {
     await Promise.all(this.#workers);
   }
 
+  /** Deletes all threads, so that those of the next load find what these have found. */
+  async forget(): Promise<void> {
+    for (const { client, thread } of this.#conversations) await client.call('DELETE', `/v1/threads/${thread}`);
+  }
+
   /** Stops, and compares what was acknowledged with what is stored. */
   async stop(): Promise<Tally> {
     await this.end();

@@ -74,6 +74,7 @@ class Turn:
     answer: Message | None = None  # there from the start when the turn was finished before
     metadata: dict[str, str] = field(default_factory=dict)  # what the caller says about the message; not stored
     place: int = 0  # the memory's own note of where in the thread the turn stands
+    over: bool = False  # nobody waits for its answer any more
 
 
 class Memory(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
@@ -58,6 +58,7 @@ class Turns:
                 away = True
                 raise
             finally:
+                turn.over = True
                 if (replay or turn.answer is None) and not away:  # away: the lease runs out by itself
                     await self._release(turn)
 
@@ -70,7 +71,7 @@ class Turns:
                 await self._finish(turn, said)
             return _reply(turn)
 
-    async def stream(self, turn: Turn) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, turn: Turn) -> AsyncGenerator[dict[str, Any]]:
         """The same as events: tokens and tools as they come, then the whole reply, once it is stored."""
         with _counted(turn):
             if turn.answer is None:
@@ -125,6 +126,8 @@ class Turns:
         held = True
         while held:
             await asyncio.sleep(self.lease * 0.3)
+            if turn.over:  # a stream that its caller left may stand still in the middle until it is collected
+                return
             try:
                 held = await self.memory.renew(turn, self.lease)
             except Unavailable as error:

@@ -117,6 +117,24 @@ async def test_a_cancelled_turn_frees_its_thread(turns: Turns, memory: InMemory,
     assert not await in_use(memory, found[0])
 
 
+async def test_a_stream_that_was_left_keeps_its_thread_no_longer(
+    turns: Turns, memory: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller and the database went away together, and nobody has closed it."""
+
+    async def away(_: Turn) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(memory, "release", away)
+    async with turns.open(OWNER, None, None, "hi") as turn:
+        events = turns.stream(turn)
+        assert (await anext(events))["type"] == "token"
+    assert await in_use(memory, turn)
+    await asyncio.sleep(0.5)  # more than two leases
+    assert not await in_use(memory, turn)
+    await events.aclose()
+
+
 async def test_messages_of_a_thread_are_answered_as_they_came(turns: Turns, memory: InMemory) -> None:
     thread_id = await memory.create(OWNER)
 
