@@ -5,7 +5,7 @@
  *     npm run bench:start -- --rounds 3 postgres   fewer rounds, one database
  *
  * A start is `docker compose up --wait` until all three tiers are healthy, with images that are built: warm where the data
- * is there, and on an empty volume. A swap is `docker compose up --build --wait` after one line of the logic has changed;
+ * is there, and on an empty volume. A swap is `docker compose up --build --wait` of the agent after one line has changed;
  * `./deploy.sh` does more: it backs up, tries the new agent first, and verifies. The peer is the least that one could start
  * instead: the same image of the database with nothing set, and FastAPI with nothing in it, on the same image of Python.
  * The two take turns. The imports of the agent are listed below. Prints tables in Markdown.
@@ -65,15 +65,15 @@ async function cpuOf(stack: Stack): Promise<number> {
 
 /** One round: everything is away before each start. `code` is a file of the agent. */
 async function startOnce(stack: Stack, code: string, times: Times): Promise<void> {
-  const up = (...options: string[]) => stack.compose('up', ...options, '--detach', '--wait');
+  const up = (...what: string[]) => stack.compose('up', '--detach', '--wait', ...what);
   const change = () => appendFileSync(path.join(stack.folder, code), `# changed ${Date.now()}\n`);
   await stack.compose('down', '--volumes');
-  times.empty.push(await seconds(up));
+  times.empty.push(await seconds(() => up()));
   await stack.compose('down');
-  times.warm.push(await seconds(up));
+  times.warm.push(await seconds(() => up()));
   times.cpu.push(await cpuOf(stack));
   change();
-  times.swap.push(await seconds(() => up('--build')));
+  times.swap.push(await seconds(() => up('--build', `${stack.name}-agent`)));
   if (code === 'main.py') return; // the peer, which has no deploy.sh
   change();
   times.deploy.push(await seconds(() => deploy(stack)));
