@@ -11,10 +11,15 @@ const CLOCK = `print(time.clock_gettime(~pid << 3 | 2))`;
 /** Its resident memory in KiB. */
 const RESIDENT = `print(pathlib.Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])`;
 
-async function ask(container: string, question: string): Promise<number> {
-  const { status, stdout, output } = await execute('/', 'docker', ['exec', container, 'python', '-c', PID + question]);
+/** What a command prints in the container. */
+export async function inside(container: string, ...command: string[]): Promise<string> {
+  const { status, stdout, output } = await execute('/', 'docker', ['exec', container, ...command]);
   if (status !== 0) throw new Error(output);
-  return Number(stdout);
+  return stdout;
+}
+
+async function ask(container: string, question: string): Promise<number> {
+  return Number(await inside(container, 'python', '-c', PID + question));
 }
 
 /** Seconds of processor time that the tier in `container` has used since it started. */
@@ -32,8 +37,7 @@ const USAGE = 'cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null || cat /sys/
 
 /** Seconds of processor time that everything in `container` has used since it started, health checks included. */
 export async function containerCpuSeconds(container: string): Promise<number> {
-  const { status, stdout, output } = await execute('/', 'docker', ['exec', container, 'sh', '-c', USAGE]);
-  if (status !== 0) throw new Error(output);
+  const stdout = await inside(container, 'sh', '-c', USAGE);
   const micros = /^usage_usec (\d+)$/m.exec(stdout)?.[1];
   return micros ? Number(micros) / 1e6 : Number(stdout) / 1e9;
 }

@@ -7,7 +7,8 @@
  *
  * Memory is what the control group of a container counts without cached files: idle some seconds after everything is
  * healthy, then after 16 connections have asked for some seconds, each in a conversation of its own. The peer is FastAPI
- * with nothing in it, on the same image of Python. Each round starts all containers anew, and the projects take turns. Prints tables in Markdown.
+ * with nothing in it, on the same image of Python. Each round starts all containers anew, and the projects take turns.
+ * Prints tables in Markdown.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execute } from '../test/support/execute.ts';
+import { inside } from './cpu.ts';
 import { median } from './tables.ts';
 
 const SAMPLES = 5; // of which a health check, which is a program of its own for a moment, meets one at most
@@ -22,9 +22,7 @@ export async function memoryOf(container: string): Promise<number> {
   const samples: number[] = [];
   for (let n = 0; n < SAMPLES; n++) {
     if (n) await sleep(PAUSE);
-    const { status, stdout, output } = await execute('/', 'docker', ['exec', container, 'sh', '-c', USED]);
-    if (status !== 0) throw new Error(output);
-    const parts = stdout.trim().split('\n').map(Number);
+    const parts = (await inside(container, 'sh', '-c', USED)).trim().split('\n').map(Number);
     samples.push(parts.reduce((sum, part) => sum + part) / 2 ** 20);
   }
   return median(samples);

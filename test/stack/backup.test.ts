@@ -74,8 +74,8 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
         { database, logic: 'business', interface: 'api' },
         ...(await freePorts()),
       );
+      await stopRestore(new Stack(project));
       stack = await Stack.fresh(project);
-      await removeRestored(stack);
       stack.configure('RATE_LIMIT=');
       const { status, output } = await stack.deploy();
       assert.equal(status, 0, output);
@@ -86,8 +86,8 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       replied = answer.body;
     });
     after(async () => {
+      await stopRestore(stack);
       await stack.remove();
-      await removeRestored(stack);
     });
 
     it('bring everything back that was acknowledged before, in order, after down -v', async () => {
@@ -347,17 +347,8 @@ async function killAt(folder: string, backup: string, step: string): Promise<voi
   assert.equal(signal, 'SIGKILL', said);
 }
 
-/** Removes what restores have left, which the project's own Compose file does not know. */
-async function removeRestored(stack: Stack): Promise<void> {
-  await stack.docker(
-    'compose',
-    '--project-name',
-    `${stack.name}_restore`,
-    'down',
-    '--remove-orphans',
-    '--timeout',
-    '5',
-  );
-  const names = await stack.docker('volume', 'ls', '--quiet', '--filter', `name=^${stack.name}_`);
-  if (names) await stack.docker('volume', 'rm', ...names.split('\n'));
+/** Removes the containers that a restore has left, which the project's own Compose file does not know. */
+async function stopRestore(stack: Stack): Promise<void> {
+  const project = ['--project-name', `${stack.name}_restore`];
+  await stack.docker('compose', ...project, 'down', '--remove-orphans', '--timeout', '5');
 }

@@ -135,11 +135,7 @@ describe('a project that holds data, changed to another kind of database', () =>
     stack.configure('RATE_LIMIT=');
     client = new Client(stack);
   });
-  after(async () => {
-    await stack.compose('down', '--volumes', '--rmi', 'local', '--remove-orphans', '--timeout', '5');
-    const left = (await volumes()).split('\n').filter(Boolean);
-    if (left.length > 0) await stack.docker('volume', 'rm', ...left);
-  });
+  after(() => stack.remove());
 
   it(`is deployed with ${from}, and filled`, async () => {
     const deployed = await stack.deploy();

@@ -31,11 +31,7 @@ export class Stack {
     const down = ['compose', '--project-name', stack.name, 'down', '--remove-orphans', '--timeout', '5'];
     const { status, output } = await execute('/', 'docker', down);
     if (status !== 0) throw new Error(`docker ${down.join(' ')}: ${output}`);
-    // Not by `down --volumes`: without a Compose file it removes one volume of each name there, and each kind of database
-    // has its own under the same name.
-    const label = `label=com.docker.compose.project=${stack.name}`;
-    const volumes = await stack.docker('volume', 'ls', '--quiet', '--filter', label);
-    if (volumes) await stack.docker('volume', 'rm', ...volumes.split('\n'));
+    await stack.#removeVolumes();
     return stack;
   }
 
@@ -90,6 +86,17 @@ export class Stack {
 
   /** Stops and removes everything of the project, its data and images too. */
   async remove(): Promise<void> {
-    await this.compose('down', '--volumes', '--rmi', 'local', '--timeout', '5');
+    await this.compose('down', '--volumes', '--rmi', 'local', '--remove-orphans', '--timeout', '5');
+    await this.#removeVolumes();
+  }
+
+  /**
+   * Removes every volume of the project. `down --volumes` leaves what a restore made or another kind of database had, and
+   * without a Compose file all but one of those that it calls the same.
+   */
+  async #removeVolumes(): Promise<void> {
+    const label = `label=com.docker.compose.project=${this.name}`;
+    const volumes = await this.docker('volume', 'ls', '--quiet', '--filter', label);
+    if (volumes) await this.docker('volume', 'rm', ...volumes.split('\n'));
   }
 }
