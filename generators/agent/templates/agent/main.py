@@ -1,7 +1,6 @@
 """The agent's process: an HTTP server that is up at once, and beside it the way to the database."""
 
 import asyncio
-import gc
 import signal
 import sys
 
@@ -11,6 +10,7 @@ import uvloop
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+import loaded
 import log
 from app import create_app
 from connections import Connection
@@ -32,7 +32,6 @@ async def serve(settings: Settings) -> int:
     import runner
 
     memory = build_memory(settings)
-    await memory.open()
     config = uvicorn.Config(
         create_app(settings, memory, runner),
         host=settings.host,
@@ -66,7 +65,7 @@ async def start(memory: Memory, settings: Settings, server: uvicorn.Server) -> N
         server.should_exit = True
         raise
     logger.info("connected to the database")
-    keep_what_is_loaded()
+    loaded.settle()
     while settings.retention_days:
         await forget(memory, settings.retention_days)
         await asyncio.sleep(FORGET_EVERY)
@@ -100,13 +99,6 @@ async def forget(memory: Memory, days: int) -> None:
         logger.info("retention applied", deleted=deleted)
     except Unavailable as error:
         logger.warning("retention not applied, trying again later", reason=str(error))
-
-
-def keep_what_is_loaded() -> None:
-    """Without this every full garbage collection walks all modules, and the slowest answers pay for it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+import loaded
 import main
 from settings import Settings
 from tests.conftest import TOKEN, connected
@@ -28,7 +29,7 @@ SECRET = token_hex()
 def process(monkeypatch: pytest.MonkeyPatch, memory: InMemory, logic: EchoLogic) -> Iterator[None]:
     """Run main.serve in this process, with a memory and a logic of the tests."""
     monkeypatch.setattr(main, "build_memory", lambda _: memory)
-    monkeypatch.setattr(main, "keep_what_is_loaded", lambda: None)
+    monkeypatch.setattr(loaded, "settle", lambda: None)
     monkeypatch.setitem(sys.modules, "runner", logic)
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     yield

@@ -1,6 +1,5 @@
 """The API interface: threads and messages under API keys, and OpenAI's chat completions beside them."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +9,7 @@ from starlette.types import ASGIApp
 
 import completions
 import docs
+import loaded
 import problems
 import threads
 from agent_client import AgentClient
@@ -30,7 +30,7 @@ def create_app(settings: Settings) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AgentClient(settings) as agent:
             app.state.agent = agent
-            _keep_what_is_loaded()
+            loaded.settle()
             yield
 
     app = FastAPI(
@@ -61,10 +61,3 @@ async def health(agent: Agent) -> JSONResponse:
     if agent.info is None:
         return JSONResponse({"status": "waiting", "agent": "away"}, 503)
     return JSONResponse({"status": "ok", "agent": "ok" if agent.connected else "away"})
-
-
-def _keep_what_is_loaded() -> None:
-    """Without this every full garbage collection walks all modules, and the slowest answers pay for it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)

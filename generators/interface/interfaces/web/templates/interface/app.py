@@ -1,6 +1,5 @@
 """The web interface: one page to talk to the agent, and the calls that it makes."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import loaded
 import page
 import problems
 import signin
@@ -26,7 +26,7 @@ def create_app(settings: Settings) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AgentClient(settings) as agent:
             app.state.agent = agent
-            _keep_what_is_loaded()
+            loaded.settle()
             yield
 
     app = FastAPI(title=settings.agent_name, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
@@ -67,10 +67,3 @@ def _below(prefix: str, app: ASGIApp) -> ASGIApp:
         await (RedirectResponse(f"{prefix}/") if path == prefix else app)(scope, receive, send)
 
     return serve if prefix else app
-
-
-def _keep_what_is_loaded() -> None:
-    """Without this every full garbage collection walks all modules, and the slowest answers pay for it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
