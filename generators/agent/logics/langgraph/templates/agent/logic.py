@@ -11,7 +11,7 @@ so on until it replies:
 
 import operator
 from datetime import UTC, datetime
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 import structlog
 from langchain_core.language_models import BaseChatModel
@@ -66,10 +66,13 @@ def build_graph(model: BaseChatModel) -> CompiledStateGraph[State]:
     async def think(state: State) -> dict[str, list[BaseMessage]]:
         return {"messages": [await thinker.ainvoke([SystemMessage(PROMPT), *state["messages"]])]}
 
+    async def tools_or_reply(state: State) -> Literal["tools", "__end__"]:
+        return tools_condition({**state})  # as it is, not being async, each turn would wait for a thread to run it
+
     graph = StateGraph(State)
     graph.add_node("think", think)
     graph.add_node("tools", ToolNode(TOOLS, handle_tool_errors=tool_failed))
     graph.add_edge(START, "think")
-    graph.add_conditional_edges("think", tools_condition)
+    graph.add_conditional_edges("think", tools_or_reply)
     graph.add_edge("tools", "think")
     return graph.compile()
