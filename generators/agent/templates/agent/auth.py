@@ -1,18 +1,22 @@
 """Who may call: holders of the agent's token, each time for one owner of threads."""
 
 import hmac
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, HTTPException
+from fastapi import Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from problems import problem
 
 NAME = r"^[A-Za-z0-9._:@-]{1,128}$"  # owners, threads and idempotency keys
+OWNER = "X-Thread-Owner"
+KEY = "Idempotency-Key"
 PUBLIC = frozenset({"/health", "/live"})
 
-bearer = Depends(HTTPBearer(auto_error=False, description="The AGENT_TOKEN."))  # for the API's description
+bearer = HTTPBearer(auto_error=False, description="The AGENT_TOKEN.")  # for the API's description
 
 
 class TokenRequired:
@@ -35,10 +39,36 @@ class TokenRequired:
         return hmac.compare_digest(sent, self.expected)
 
 
-async def owner(name: Annotated[str | None, Header(alias="X-Thread-Owner", pattern=NAME)] = None) -> str:
-    """The owner for whom the caller speaks, from X-Thread-Owner."""
+# For the routes. What they say of these headers in the API's description is written down here, since to have the
+# framework read them as parameters takes longer than what a short answer is made with.
+
+
+def described(*headers: str) -> dict[str, Any]:
+    """The token, and headers that `named` reads, for a route's `openapi_extra`."""
+    schema = {"type": "string", "pattern": NAME}
+    return {
+        "security": [{bearer.scheme_name: []}],
+        "parameters": [{"name": h, "in": "header", "required": h == OWNER, "schema": schema} for h in headers],
+    }
+
+
+def named(request: Request, header: str) -> str | None:
+    """The name in a header, or None without the header.
+
+    Raises:
+        RequestValidationError: what the header holds is not a name.
+    """
+    name = request.headers.get(header)
+    if name is not None and not re.fullmatch(NAME, name):
+        raise RequestValidationError([{"loc": ("header", header), "msg": f"String should match pattern '{NAME}'"}])
+    return name
+
+
+async def owner(request: Request) -> str:
+    """The owner of threads for whom the caller speaks. Raises HTTPException without one, and what `named` raises."""
+    name = named(request, OWNER)
     if name is None:
-        raise HTTPException(400, "Send the owner of the thread as X-Thread-Owner.")
+        raise HTTPException(400, f"Send the owner of the thread as {OWNER}.")
     return name
 
 

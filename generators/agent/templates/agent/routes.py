@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import structlog
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from auth import NAME, Owner, bearer
+from auth import KEY, NAME, OWNER, Owner, bearer, described, named
 from contract import Memory, Message, Turn, Unavailable
 from problems import REFUSED, explain, problem
 from turns import Turns
@@ -21,7 +22,10 @@ VERSION = "1.0.0"
 
 log = structlog.get_logger("routes")
 public = APIRouter()
-router = APIRouter(dependencies=[bearer], responses=REFUSED)
+router = APIRouter(responses=REFUSED)
+
+OWNED = described(OWNER)
+KEYED = described(OWNER, KEY)
 
 
 # What callers send
@@ -129,14 +133,14 @@ async def health(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok", "database": "ok"})
 
 
-@router.get("/info")
+@router.get("/info", dependencies=[Depends(bearer)])
 async def info(request: Request) -> dict[str, str | bool]:
     """What this agent is."""
     logic = _turns(request).logic
     return {"name": request.app.title, "version": VERSION, "engine": logic.ENGINE, "offline": logic.OFFLINE}
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", dependencies=[Depends(bearer)], response_class=PlainTextResponse)
 async def metrics() -> Response:
     """Figures for Prometheus."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -145,13 +149,9 @@ async def metrics() -> Response:
 # Turns
 
 
-async def open_turn(
-    request: Request,
-    ask: Ask,
-    owner: Owner,
-    key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=NAME)] = None,
-) -> AsyncIterator[Turn]:
-    """Admit the message. As a dependency, so that a refusal comes before a stream has sent its status."""
+async def open_turn(request: Request, ask: Ask, owner: Owner) -> AsyncIterator[Turn]:
+    """Admit the message, and hold its thread. As a dependency it refuses before a stream has sent its status."""
+    key = named(request, KEY)
     if ask.history is not None:
         if ask.thread_id is not None:
             raise HTTPException(422, "Send history or thread_id, not both.")
@@ -163,18 +163,16 @@ async def open_turn(
         yield turn
 
 
-type OpenTurn = Annotated[Turn, Depends(open_turn)]
-
-
-@router.post("/invoke")
-async def invoke(request: Request, turn: OpenTurn) -> Reply:
+@router.post("/invoke", openapi_extra=KEYED)
+async def invoke(request: Request, ask: Ask, owner: Owner) -> Reply:
     """Answer a message."""
-    answer = await _turns(request).answer(turn)
+    async with asynccontextmanager(open_turn)(request, ask, owner) as turn:
+        answer = await _turns(request).answer(turn)
     return Reply(thread_id=turn.thread_id, reply=answer.content, usage=answer.usage)
 
 
-@router.post("/stream", response_class=EventSourceResponse)
-async def stream(request: Request, turn: OpenTurn) -> AsyncIterator[ServerSentEvent]:
+@router.post("/stream", response_class=EventSourceResponse, openapi_extra=KEYED)
+async def stream(request: Request, turn: Annotated[Turn, Depends(open_turn)]) -> AsyncIterator[ServerSentEvent]:
     """Answer a message as server-sent events: metadata, token and tool events, message or error, [DONE]."""
     yield _event({"type": "metadata", "thread_id": turn.thread_id})
     try:
@@ -194,13 +192,13 @@ def _event(data: Mapping[str, Any]) -> ServerSentEvent:
 # Threads
 
 
-@router.post("/threads", status_code=201)
+@router.post("/threads", status_code=201, openapi_extra=OWNED)
 async def create_thread(request: Request, owner: Owner, body: Titled | None = None) -> dict[str, str]:
     """Make an empty thread."""
     return {"thread_id": await _memory(request).create(owner, body.title if body else None)}
 
 
-@router.get("/threads")
+@router.get("/threads", openapi_extra=OWNED)
 async def list_threads(
     request: Request, owner: Owner, limit: Limit = 50, before: Annotated[str | None, Query(pattern=NAME)] = None
 ) -> Page[ThreadItem]:
@@ -213,19 +211,19 @@ async def list_threads(
     return Page(data=items, has_more=len(found) > limit)
 
 
-@router.patch("/threads/{thread_id}", status_code=204)
+@router.patch("/threads/{thread_id}", status_code=204, openapi_extra=OWNED)
 async def rename_thread(request: Request, thread_id: ThreadId, owner: Owner, body: Titled) -> None:
     """Give a thread another title."""
     await _memory(request).rename(owner, thread_id, body.title)
 
 
-@router.delete("/threads/{thread_id}", status_code=204)
+@router.delete("/threads/{thread_id}", status_code=204, openapi_extra=OWNED)
 async def delete_thread(request: Request, thread_id: ThreadId, owner: Owner) -> None:
     """Delete a thread and its messages."""
     await _memory(request).delete(owner, thread_id)
 
 
-@router.get("/threads/{thread_id}/messages")
+@router.get("/threads/{thread_id}/messages", openapi_extra=OWNED)
 async def list_messages(
     request: Request,
     thread_id: ThreadId,
