@@ -84,9 +84,6 @@ class Memory(Protocol):
     of the database and then raises `Unavailable`; none loses what it has confirmed, and each may be repeated.
     """
 
-    async def open(self) -> None:
-        """Prepare to connect. Does not need the database to be there yet."""
-
     async def close(self) -> None:
         """Give the connections back."""
 

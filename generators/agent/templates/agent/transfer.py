@@ -209,7 +209,6 @@ async def run(command: str) -> Totals:
         return check(sys.stdin.buffer)
     settings = Settings()
     memory = build_memory(settings)
-    await memory.open()
     try:
         if command == "export":
             return await export_all(memory, sys.stdout.buffer, settings.agent_name)

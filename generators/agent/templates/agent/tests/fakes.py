@@ -31,9 +31,6 @@ class InMemory:
         self.newest = 0  # the highest id of a message
         self.down: str | None = None  # the reason of an outage
 
-    async def open(self) -> None:
-        pass
-
     async def close(self) -> None:
         pass
 

@@ -77,7 +77,6 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
         return
     settings: Settings = request.getfixturevalue("real")
     memory = build_memory(settings)
-    await memory.open()
     yield Backend(memory, lambda *of: age(settings, *of), owner)
     await memory.close()
 
@@ -566,7 +565,6 @@ class TestOutage:
     async def cut_off(self, real: Settings, proxy: Proxy) -> AsyncIterator[Backend]:
         patience = {"database_url": proxy.url, "database_patience": 1.5, "database_timeout": 0.5}
         memory = build_memory(real.model_copy(update=patience))
-        await memory.open()
         yield Backend(memory, lambda *of: age(real, *of), f"test:{uuid.uuid4()}")
         await memory.close()
 
@@ -635,7 +633,6 @@ class TestOutage:
         ):
             await proxy.close()
             memory = build_memory(real.model_copy(update=changes))
-            await memory.open()
             with pytest.raises(Unavailable) as caught:
                 await memory.ping()
             assert hint in str(caught.value)

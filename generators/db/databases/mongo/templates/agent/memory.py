@@ -71,9 +71,6 @@ class MongoMemory:
         self.window = window
         self.max_content = max_content
 
-    async def open(self) -> None:
-        """Nothing to prepare: the connections are opened when they are needed."""
-
     async def close(self) -> None:
         """Give the connections back."""
         await self.database.close()

@@ -169,13 +169,9 @@ class PostgresMemory:
         self.window = window
         self.max_content = max_content
 
-    async def open(self) -> None:
-        """Prepare to connect."""
-        await self.database.open()
-
     async def close(self) -> None:
         """Give the connections back."""
-        await self.database.close()
+        self.database.close()
 
     async def ping(self) -> None:
         """Read both tables."""

@@ -2,14 +2,18 @@
 
 import asyncio
 import socket
+import time
+from collections import deque
 
 import asyncpg
-from asyncpg import Record
+from asyncpg import Connection, Record
 from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from contract import Unavailable
 from metrics import OUTAGES
 from settings import Settings
+
+type Link = Connection[Record]
 
 DOWN = (
     OSError,
@@ -35,34 +39,27 @@ HINTS: dict[type[Exception], str] = {
     socket.gaierror: "the database's host is not found: check that it runs, and DATABASE_URL",
 }
 CONNECT_TIMEOUT = 2  # seconds
+IDLE = 300  # seconds until a connection that nobody needs is closed
 
 
 class Postgres:
-    """A pool of connections that rides out a short outage."""
+    """Connections that ride out a short outage.
+
+    No statement changes its session and each is a transaction of its own, so a connection goes from one to the next as
+    it is. The client's own pool, which prepares it for strangers, doubles the processor time of a statement.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Describe the connections; `open` makes the pool, because it must be made in the running loop."""
+        """Describe the connections. They are opened when they are needed."""
         self.settings = settings
-        self.pool: asyncpg.Pool[Record] | None = None
+        self.places = asyncio.Semaphore(settings.database_pool)
+        self.idle: deque[tuple[Link, float]] = deque()  # and since when, the longest first
 
-    async def open(self) -> None:
-        """Make the pool. Its connections are opened when they are needed."""
-        settings = self.settings
-        self.pool = await asyncpg.create_pool(
-            settings.database_url,
-            password=settings.database_password.get_secret_value(),
-            min_size=0,
-            max_size=settings.database_pool,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=settings.database_timeout,
-            reset=_keep_session,
-            server_settings={"application_name": settings.agent_name, "timezone": "UTC"},
-        )
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close the connections."""
-        if self.pool:
-            self.pool.terminate()
+        while self.idle:
+            link, _ = self.idle.pop()
+            link.terminate()
 
     async def query(self, statement: str, *values: object, patient: bool = True) -> list[Record]:
         """Run a statement that may run twice.
@@ -85,14 +82,40 @@ class Postgres:
             raise Unavailable(explain(error)) from error
 
     async def _fetch(self, statement: str, values: tuple[object, ...]) -> list[Record]:
-        if not self.pool:
-            raise Unavailable("the memory is not open")
-        async with self.pool.acquire(timeout=self.settings.database_timeout) as connection:
+        async with asyncio.timeout(self.settings.database_timeout):
+            await self.places.acquire()
+        try:
+            link = await self._take()
             try:
-                return await connection.fetch(statement, *values)
+                return await link.fetch(statement, *values)
             except (TimeoutError, asyncio.CancelledError):
-                connection.terminate()  # to ask a server that is frozen to cancel would wait for it again
+                link.terminate()  # to ask a server that is frozen to cancel would wait for it again
                 raise
+            finally:
+                self._give_back(link)
+        finally:
+            self.places.release()
+
+    async def _take(self) -> Link:
+        while self.idle:
+            link, _ = self.idle.pop()
+            if not link.is_closed():
+                return link
+        return await asyncpg.connect(
+            self.settings.database_url,
+            password=self.settings.database_password.get_secret_value(),
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=self.settings.database_timeout,
+            server_settings={"application_name": self.settings.agent_name, "timezone": "UTC"},
+        )
+
+    def _give_back(self, link: Link) -> None:
+        now = time.monotonic()
+        if not link.is_closed():
+            self.idle.append((link, now))
+        if self.idle and now - self.idle[0][1] > IDLE:
+            unneeded, _ = self.idle.popleft()
+            unneeded.terminate()
 
     async def _insist(self, statement: str, values: tuple[object, ...]) -> list[Record]:
         reason = "the database does not answer"
@@ -111,10 +134,6 @@ class Postgres:
             pass
         OUTAGES.inc()
         raise Unavailable(reason)
-
-
-async def _keep_session(_: object) -> None:
-    """No statement changes its session, so the round trip that would reset it after each one is saved."""
 
 
 def is_down(error: BaseException) -> bool:

@@ -61,9 +61,6 @@ class RedisMemory:
         self.window = window
         self.max_content = max_content
 
-    async def open(self) -> None:
-        """Prepare to connect."""
-
     async def close(self) -> None:
         """Give the connections back."""
         await self.database.close()

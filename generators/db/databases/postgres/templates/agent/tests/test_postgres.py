@@ -1,4 +1,4 @@
-"""What only PostgreSQL can show: an index under every statement, and a role that may do nothing else."""
+"""What only PostgreSQL can show: an index under every statement, its connections, and a role that may do little."""
 
 import asyncio
 import json
@@ -12,8 +12,13 @@ from typing import Any
 import asyncpg
 import pytest
 from asyncpg import Connection, Record
+from pydantic import SecretStr
 
 import memory
+import postgres
+from contract import Unavailable
+from postgres import Postgres
+from settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -134,6 +139,64 @@ async def test_a_turn_does_not_begin_without_the_answer_that_is_being_stored(
     found = await another.fetch(begin, *second)
     assert [(row["fresh"], row["content"]) for row in found] == [(True, "question"), (True, "reply")]
     await connection.execute(memory.DELETE, owner, "thread")
+
+
+WHO = "select pg_backend_pid() as id from pg_sleep($1)"
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Postgres]:
+    """The database with two connections at most."""
+    if not (url := os.environ.get("TEST_DATABASE_URL")):
+        pytest.skip("TEST_DATABASE_URL is not set")
+    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
+    changes = {"database_url": url, "database_password": password, "database_pool": 2, "database_timeout": 1}
+    database = Postgres(settings.model_copy(update=changes))
+    yield database
+    database.close()
+
+
+async def ids_of(database: Postgres, statements: int, seconds: float = 0.02) -> set[int]:
+    """The connections on which so many statements ran that began together."""
+    rows = await asyncio.gather(*(database.query(WHO, seconds) for _ in range(statements)))
+    return {row["id"] for (row,) in rows}
+
+
+async def test_statements_share_connections(database: Postgres) -> None:
+    used = await ids_of(database, 8)
+    assert len(used) == 2
+    assert await ids_of(database, 2) == used
+
+
+async def test_nobody_waits_for_a_connection_for_ever(database: Postgres) -> None:
+    long = [asyncio.create_task(database.query(WHO, 0.8)) for _ in range(4)]  # two of them after the first two
+    await asyncio.sleep(0.1)
+    with pytest.raises(Unavailable):
+        await database.query(WHO, 0, patient=False)
+    await asyncio.gather(*long)
+    assert await ids_of(database, 1)
+
+
+async def test_a_connection_that_the_server_has_ended_is_replaced(database: Postgres, connection: Link) -> None:
+    (used,) = await ids_of(database, 1)
+    assert await connection.fetchval("select pg_terminate_backend($1, 1000)", used)
+    (now,) = await ids_of(database, 1)
+    assert now != used
+
+
+async def test_a_statement_that_is_given_up_takes_its_connection_along(database: Postgres) -> None:
+    (used,) = await ids_of(database, 1)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(database.query(WHO, 5), 0.1)
+    (now,) = await ids_of(database, 1)
+    assert now != used
+
+
+async def test_a_connection_that_nobody_needs_is_closed(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(await ids_of(database, 2)) == 2
+    monkeypatch.setattr(postgres, "IDLE", 0)
+    await ids_of(database, 1)
+    assert len(database.idle) == 1
 
 
 async def test_the_role_is_no_administrator(connection: Link) -> None:
