@@ -3,11 +3,13 @@
  *
  *     npm run bench:throughput                   7 rounds of 3 seconds for each contender
  *     npm run bench:throughput -- --rounds 15    more rounds
+ *     npm run bench:throughput -- --beside 'another service=CONTAINER:PORT/PATH'
  *
  * Ours is generated for every database and logic. The peers of bench/peers/agent.py run in the very image of our agent:
  * bare FastAPI, its graph with nothing stored, and its graph under LangGraph's checkpointer for PostgreSQL. Everybody has
  * one processor and answers 16 connections on 127.0.0.1, each turn in a new thread, with the offline model. The contenders
- * take turns. Prints a table in Markdown.
+ * take turns. Another service is one that runs in a container with one processor, publishes its port, and answers the same
+ * body at that path. Prints a table in Markdown.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,7 +18,7 @@ import path from 'node:path';
 import { type LogicId, logics } from '../generators/agent/logics/index.ts';
 import { databases } from '../generators/db/databases/index.ts';
 import { type Stack, until } from '../test/support/docker.ts';
-import { cpuSeconds } from './cpu.ts';
+import { containerCpuSeconds, cpuSeconds } from './cpu.ts';
 import { within } from './limits.ts';
 import { load, type Target } from './load.ts';
 import { readOptions } from './options.ts';
@@ -24,7 +26,7 @@ import { buildPeers, docker, LIMITS, markedFor, removePeers, startPeer } from '.
 import { generate } from './project.ts';
 import { circumstances, dockerVersion, median, percentile, spread, table } from './tables.ts';
 
-const { rounds: ROUNDS } = readOptions({ rounds: 7, sizes: [], names: [] });
+const { rounds: ROUNDS, beside: OTHERS = [] } = readOptions({ rounds: 7, sizes: [], names: [], beside: [] });
 const SECONDS = 3; // of load in a round
 const CONNECTIONS = 16;
 const MOST_MINUTES = 60;
@@ -46,8 +48,9 @@ const PEERS = {
 
 interface Contender {
   readonly label: string;
-  readonly container: string;
   readonly target: Target;
+  /** Seconds of processor time so far. */
+  readonly cpu: () => Promise<number>;
 }
 
 interface Results {
@@ -62,7 +65,8 @@ async function ours(stack: Stack, label: string, logic: LogicId): Promise<Conten
     headers: { Authorization: `Bearer ${stack.setting('AGENT_TOKEN')}`, 'X-Thread-Owner': 'bench' },
     body: () => ({ message: MESSAGES[logic] }),
   };
-  return { label, container: await stack.container('agent'), target };
+  const container = await stack.container('agent');
+  return { label, target, cpu: () => cpuSeconds(container) };
 }
 
 /** Starts the peers beside a PostgreSQL of their own. */
@@ -82,10 +86,22 @@ async function startPeers(image: string): Promise<Contender[]> {
     const container = `${NETWORK}-${store}`;
     const options = ['--network', NETWORK, '--env', `STORE=${store}`, '--env', `DATABASE_URL=${url}`];
     const base = await startPeer(BENCH, container, options);
-    const target = { url: `${base}/invoke`, headers: {}, body: () => ({ message: MESSAGES.langgraph }) };
-    peers.push({ label, container, target });
+    peers.push({ label, target: unguarded(`${base}/invoke`), cpu: () => cpuSeconds(container) });
   }
   return peers;
+}
+
+/** A service that somebody else has started, from `LABEL=CONTAINER:PORT/PATH`. */
+function other(words: string): Contender {
+  const [, label, container, port, place] = /^(.+)=([^=:]+):(\d+)(\/.*)$/.exec(words) ?? [];
+  if (!(label && container && port)) throw new Error(`--beside takes LABEL=CONTAINER:PORT/PATH, not ${words}.`);
+  const address = docker('port', container, port).split('\n')[0];
+  return { label, target: unguarded(`http://${address}${place}`), cpu: () => containerCpuSeconds(container) };
+}
+
+/** What is asked of those who want no token. */
+function unguarded(url: string): Target {
+  return { url, headers: {}, body: () => ({ message: MESSAGES.langgraph }) };
 }
 
 function removeAll(): void {
@@ -97,11 +113,11 @@ async function measure(contenders: readonly Contender[], over: AbortSignal): Pro
   const measured = new Map(contenders.map((one) => [one, { rates: [], cpus: [], slowest: [] } as Results]));
   for (const { target } of contenders) await load(target, CONNECTIONS, 1);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [{ container, target }, { rates, cpus, slowest }] of measured) {
+    for (const [{ target, cpu }, { rates, cpus, slowest }] of measured) {
       over.throwIfAborted();
-      const before = await cpuSeconds(container);
+      const before = await cpu();
       const { requests, seconds, latencies } = await load(target, CONNECTIONS, SECONDS);
-      cpus.push((((await cpuSeconds(container)) - before) * 1000) / requests);
+      cpus.push((((await cpu()) - before) * 1000) / requests);
       rates.push(requests / seconds);
       slowest.push(percentile(latencies, 0.99));
     }
@@ -130,6 +146,7 @@ const folder = mkdtempSync(path.join(tmpdir(), `${NETWORK}-`));
 const stacks: Stack[] = [];
 try {
   removeAll();
+  const others = OTHERS.map(other);
   const contenders: Contender[] = [];
   for (const [id, database] of Object.entries(databases)) {
     for (const [logicId, logic] of Object.entries(logics)) {
@@ -140,8 +157,8 @@ try {
       contenders.push(await ours(stack, `ours: ${logic.label}, ${database.label}`, logicId as LogicId));
     }
   }
-  const [first] = contenders.filter(({ label }) => label.includes(logics.langgraph.label));
-  contenders.push(...(await startPeers(docker('inspect', '--format', '{{.Config.Image}}', first?.container ?? ''))));
+  const withGraph = stacks.find(({ name }) => name.endsWith('langgraph')) as Stack;
+  contenders.push(...(await startPeers(await withGraph.inspect('agent', '{{.Config.Image}}'))), ...others);
   const measured = await measure(contenders, over);
   const versions =
     docker('run', '--rm', NETWORK, 'pip', 'freeze').match(
