@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { covering, generateAll } from './combinations.ts';
 import { ROOT } from './generate.ts';
@@ -7,22 +8,25 @@ import { checkEach } from './tools.ts';
 
 /** Seconds are no matter here: a busy machine takes its time. */
 const PATIENCE = 600_000; // milliseconds
+/** Runs of pytest at a time, which work for a third of theirs. */
+const WAITING = 2 * availableParallelism();
 
 /** Declares the tests of a tier's Python. Each tier has a file of its own, so that both are tested at the same time. */
 export function describePython(tier: 'agent' | 'interface'): void {
   describe(`the Python in ${tier}/`, () => {
     const projects = generateAll();
-    const satisfies = (what: string, tool: string, args: (folder: string) => string[]) =>
+    const satisfies = (what: string, tool: string, args: (folder: string) => string[], atOnce?: number) =>
       it(`satisfies ${what}`, async function () {
         this.timeout(PATIENCE);
-        for (const [folder, { status, output }] of await checkEach(this, tool, args, covering(projects, tier))) {
+        const finished = await checkEach(this, tool, args, covering(projects, tier), atOnce);
+        for (const [folder, { status, output }] of finished) {
           assert.equal(status, 0, `${folder}\n${output}`);
         }
       });
     satisfies('ruff', 'ruff', () => ['check', '--no-cache', '.']);
     satisfies('ruff format', 'ruff', () => ['format', '--no-cache', '--check', '.']);
     satisfies('mypy --strict', 'mypy', (folder) => ['--strict', '--cache-dir', cacheOf(folder), '.']);
-    satisfies('its own tests', 'pytest', () => ['-q', '-p', 'no:cacheprovider']);
+    satisfies('its own tests', 'pytest', () => ['-q', '-p', 'no:cacheprovider'], WAITING);
 
     it('states the packages that its lock holds', () => {
       for (const project of projects.values()) {

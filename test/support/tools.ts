@@ -16,12 +16,13 @@ export function check(test: Context, tool: string, args: readonly string[], cwd:
   return execute(cwd, tool, args);
 }
 
-/** Runs a checker in several folders, a few at a time, since most of them wait more than they work. */
+/** Runs a checker in several folders, `atOnce` at a time: more than there are processors where it waits for most of its time. */
 export async function checkEach(
   test: Context,
   tool: string,
   args: (folder: string) => readonly string[],
   folders: readonly string[],
+  atOnce = availableParallelism() + 1,
 ): Promise<ReadonlyMap<string, Finished>> {
   const found = new Map<string, Finished>();
   const queue = [...folders];
@@ -30,6 +31,6 @@ export async function checkEach(
       found.set(folder, await check(test, tool, args(folder), folder));
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   return found;
 }

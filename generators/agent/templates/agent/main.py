@@ -31,6 +31,7 @@ async def serve(settings: Settings) -> int:
     """
     import runner
 
+    outside = asyncio.all_tasks()
     memory = build_memory(settings)
     config = uvicorn.Config(
         create_app(settings, memory, runner),
@@ -49,7 +50,7 @@ async def serve(settings: Settings) -> int:
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it again once it has drained
     await server.serve()
     starting.cancel()
-    left = asyncio.all_tasks() - {asyncio.current_task()}  # requests that ran out of time give their threads back
+    left = asyncio.all_tasks() - outside  # requests that ran out of time give their threads back
     await asyncio.wait({starting, *left}, timeout=2)
     await memory.close()
     return 1 if starting.done() and not starting.cancelled() and starting.exception() else 0
