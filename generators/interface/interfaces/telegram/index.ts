@@ -5,6 +5,6 @@ export const telegram = {
   folder: import.meta.dirname,
   needs: 'TELEGRAM_BOT_TOKEN',
   secrets: [{ variable: 'TELEGRAM_BOT_TOKEN' }],
-  packages: ['pyromark', 'python-telegram-bot', 'telegramify-markdown'],
+  packages: ['httpx', 'pyromark', 'python-telegram-bot', 'telegramify-markdown'],
   devPackages: [],
 } as const satisfies Interface;

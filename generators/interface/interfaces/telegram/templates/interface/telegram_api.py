@@ -9,10 +9,12 @@ from random import SystemRandom
 from typing import Self
 
 import structlog
+from httpx import AsyncHTTPTransport
 from telegram import Bot, BotCommand, Update
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
+from agent_client import KEEP_ALIVE
 from settings import Settings
 
 os.environ["PTB_TIMEDELTA"] = "1"  # the library tells durations as such, which it will always do in its next version
@@ -58,7 +60,9 @@ class Telegram:
             settings.telegram_bot_token.get_secret_value(),
             base_url=f"{str(settings.telegram_api_url).rstrip('/')}/bot",
             request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
-            get_updates_request=HTTPXRequest(1, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
+            get_updates_request=HTTPXRequest(
+                1, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT, httpx_kwargs={"mounts": {"all://": _watched()}}
+            ),
         )
 
     async def __aenter__(self) -> Self:
@@ -149,6 +153,14 @@ class Telegram:
         if self.state != state:
             self.state = state
             log.warning(COMPLAINTS[state])
+
+
+def _watched() -> AsyncHTTPTransport:
+    """Connections on which one waits for long, and still notices within seconds that the other side is gone.
+
+    They stand where no proxy of the environment does.
+    """
+    return AsyncHTTPTransport(socket_options=[(*option, value) for option, value in KEEP_ALIVE.items()])
 
 
 class _Pauses:

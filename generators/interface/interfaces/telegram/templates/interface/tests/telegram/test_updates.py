@@ -1,7 +1,9 @@
 """Order, confirmation, and what happens at the end of a process."""
 
 import asyncio
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -37,6 +39,22 @@ async def test_order_of_a_chat(telegram: FakeTelegram, agent: FakeAgent) -> None
     await until(lambda: not telegram.updates)
     assert telegram.texts() == [f"{number + 1} message {number}" for number in range(30)]
     assert len(agent.threads) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.usefixtures("bot")
+async def test_the_kernel_asks_whether_telegram_is_there_while_it_has_no_messages(telegram: FakeTelegram) -> None:
+    """Whoever was cut off from the network hears nothing, not even that the connection has ended."""
+
+    def is_asked() -> bool:
+        sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        keep_alive = "02:"  # the timer that runs
+        return any(
+            remote.endswith(f":{telegram.port:04X}") and timer.startswith(keep_alive)
+            for _, _, remote, _, _, timer, *_ in sockets
+        )
+
+    await until(is_asked)
 
 
 async def test_end_finishes_the_reply_in_hand_and_leaves_the_rest(
