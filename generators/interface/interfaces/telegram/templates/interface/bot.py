@@ -36,7 +36,7 @@ FAILED = "Sorry, something went wrong. Please send your message again."
 
 REFUSALS = 5  # a minute that one person is told; further messages get no answer
 MOST_TRIES = 5  # at a message whose answer breaks off
-LONGEST_PAUSE = 10.0  # seconds between two tries
+LONGEST_PAUSE = 5.0  # seconds between two tries
 PASSING = {404, 409, 429, 503, 504}  # refusals that pass: the thread was just deleted, is in use, ...
 
 log = structlog.get_logger("bot")

@@ -21,7 +21,7 @@ os.environ["PTB_TIMEDELTA"] = "1"  # the library tells durations as such, which 
 
 READ_TIMEOUT = 10.0  # seconds
 CONNECTIONS = 100
-LONGEST_PAUSE = 30.0  # seconds between two attempts
+LONGEST_PAUSE = 5.0  # seconds between two attempts
 TYPING_EVERY = 4.5  # seconds; Telegram shows it for five
 WARN_AT = 5  # attempts at one call that failed
 
@@ -61,7 +61,10 @@ class Telegram:
             base_url=f"{str(settings.telegram_api_url).rstrip('/')}/bot",
             request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
             get_updates_request=HTTPXRequest(
-                1, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT, httpx_kwargs={"mounts": {"all://": _watched()}}
+                1,
+                read_timeout=READ_TIMEOUT,
+                pool_timeout=READ_TIMEOUT,
+                httpx_kwargs={"mounts": {"all://": _kept_alive()}},
             ),
         )
 
@@ -155,7 +158,7 @@ class Telegram:
             log.warning(COMPLAINTS[state])
 
 
-def _watched() -> AsyncHTTPTransport:
+def _kept_alive() -> AsyncHTTPTransport:
     """Connections on which one waits for long, and still notices within seconds that the other side is gone.
 
     They stand where no proxy of the environment does.
