@@ -39,8 +39,8 @@ class TokenRequired:
         return hmac.compare_digest(sent, self.expected)
 
 
-# For the routes. What they say of these headers in the API's description is written down here, since to have the
-# framework read them as parameters takes longer than what a short answer is made with.
+# The headers that routes read. They are described here, since to have the framework read them as parameters takes
+# longer than to make a short answer.
 
 
 def described(*headers: str) -> dict[str, Any]:

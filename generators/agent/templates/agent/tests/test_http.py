@@ -123,6 +123,14 @@ class TestAccess:
     async def test_an_odd_owner_is_422(self, client: httpx.AsyncClient, owner: str) -> None:
         is_problem(await client.get("/threads", headers={b"X-Thread-Owner": owner.encode()}), 422)
 
+    async def test_the_description_holds_the_token_and_the_headers(self, client: httpx.AsyncClient) -> None:
+        document = (await client.get("/openapi.json")).json()
+        asked = document["paths"]["/invoke"]["post"]
+        assert asked["security"] == [{"HTTPBearer": []}]
+        assert "HTTPBearer" in document["components"]["securitySchemes"]
+        headers = {header["name"]: header["required"] for header in asked["parameters"]}
+        assert headers == {"X-Thread-Owner": True, "Idempotency-Key": False}
+
     async def test_another_owner_finds_nothing(self, client: httpx.AsyncClient) -> None:
         thread_id = await new_thread(client)
         for method, path, body in (
