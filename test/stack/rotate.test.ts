@@ -19,7 +19,6 @@ from settings import Settings
 
 async def main():
     memory = build_memory(Settings())
-    await memory.open()
     try:
         await memory.ping()
     finally:
