@@ -57,20 +57,21 @@ JS
 
 database_refuses_a_wrong_password() {
   shell <<'JS'
-function refused(attempt, reason) {
+function refused(attempt, code) {
   try {
     attempt();
   } catch (error) {
-    if (error.message.includes(reason)) return true;
+    if (error.code === code) return true;
     throw error;
   }
   return false;
 }
+const [UNAUTHORIZED, AUTHENTICATION_FAILED] = [13, 18];
 const { DB_USER, MONGO_INITDB_DATABASE } = process.env;
-if (!refused(() => db.getSiblingDB(MONGO_INITDB_DATABASE).threads.findOne(), 'requires authentication')) {
+if (!refused(() => db.getSiblingDB(MONGO_INITDB_DATABASE).threads.findOne(), UNAUTHORIZED)) {
   throw new Error('it answers without a password');
 }
-if (!refused(() => db.getSiblingDB('admin').auth(DB_USER, 'wrong'), 'Authentication failed')) {
+if (!refused(() => db.getSiblingDB('admin').auth(DB_USER, 'wrong'), AUTHENTICATION_FAILED)) {
   throw new Error('it let a wrong password in');
 }
 JS
