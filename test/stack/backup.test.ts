@@ -307,7 +307,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
   });
 }
 
-after(() => console.table(scenarios));
+after(() => scenarios.length > 0 && console.table(scenarios));
 
 const isBackup = (file: string) => file.endsWith('.backup');
 

@@ -19,7 +19,7 @@ const DIRECTIONS = IDS.flatMap((from) => IDS.filter((to) => to !== from).map((to
 
 /** One row a direction, printed at the end. */
 const figures: Record<string, string | number>[] = [];
-after(() => console.table(figures));
+after(() => figures.length > 0 && console.table(figures));
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();

@@ -160,4 +160,4 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
   });
 }
 
-after(() => console.table(scenarios));
+after(() => scenarios.length > 0 && console.table(scenarios));
