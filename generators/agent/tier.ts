@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { databaseTier } from '../db/tier.ts';
 import { kindQuestion, portQuestion } from '../shared/questions.ts';
-import { HEALTH, HTTP, type Tier } from '../shared/tier.ts';
+import { HTTP, PYTHON, type Tier } from '../shared/tier.ts';
 import { type LogicId, logics } from './logics/index.ts';
 
 /** Tier 2, the agent. What it remembers with is made for its database, so it must know that. */
@@ -16,5 +16,5 @@ export const agentTier: Tier = {
     path.join(logics[logic as LogicId].folder, 'templates'),
     path.join(import.meta.dirname, 'locks', `${database}-${logic}`),
   ],
-  shared: () => [HEALTH, HTTP],
+  shared: () => [PYTHON, HTTP],
 };

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { kindQuestion, portQuestion } from '../shared/questions.ts';
-import { HEALTH, HTTP, type Tier } from '../shared/tier.ts';
+import { HTTP, PYTHON, type Tier } from '../shared/tier.ts';
 import { type InterfaceId, interfaces } from './interfaces/index.ts';
 import type { Interface } from './interfaces/interface.ts';
 
@@ -21,6 +21,6 @@ export const interfaceTier: Tier = {
   },
   shared: (answers) => {
     const { parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
-    return parts.includes('http') ? [HEALTH, HTTP] : [HEALTH];
+    return parts.includes('http') ? [PYTHON, HTTP] : [PYTHON];
   },
 };

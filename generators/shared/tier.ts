@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { KnownAnswers, Question } from './questions.ts';
 
-/** What every tier has whose health Docker asks by HTTP. */
-export const HEALTH = path.join(import.meta.dirname, 'health');
+/** What every tier has that is written in Python. */
+export const PYTHON = path.join(import.meta.dirname, 'python');
 /** What every tier has that answers HTTP requests of others. */
 export const HTTP = path.join(import.meta.dirname, 'http');
 
