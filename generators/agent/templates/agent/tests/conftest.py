@@ -1,6 +1,7 @@
 """What the tests share: settings, a memory and a logic that need nothing outside, and the agent around them."""
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from app import create_app
 from settings import Settings
@@ -62,6 +64,15 @@ def settings() -> Settings:
         turn_wait=5,
         port=port,
     )
+
+
+@pytest.fixture
+def real(settings: Settings) -> Settings:
+    """The settings of the real database, whose tests are skipped without one (see ops/test.sh)."""
+    if not (url := os.environ.get("TEST_DATABASE_URL")):
+        pytest.skip("TEST_DATABASE_URL is not set")
+    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
+    return settings.model_copy(update={"database_url": url, "database_password": password})
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ set; the database must hold the tables. The tests delete nothing but what they m
 
 import asyncio
 import itertools
-import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -59,13 +58,9 @@ class Backend:
 
 
 @pytest.fixture
-def real(settings: Settings) -> Settings:
-    """The settings of the real database."""
-    if not (url := os.environ.get("TEST_DATABASE_URL")):
-        pytest.skip("TEST_DATABASE_URL is not set")
-    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
-    limits = {"history_window": WINDOW, "max_content": LARGEST}
-    return settings.model_copy(update={"database_url": url, "database_password": password, **limits})
+def real(real: Settings) -> Settings:
+    """The settings of the real database, with limits that a test reaches soon."""
+    return real.model_copy(update={"history_window": WINDOW, "max_content": LARGEST})
 
 
 @pytest.fixture(params=["in-memory", "database"])

@@ -2,7 +2,6 @@
 
 import inspect
 import itertools
-import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from pydantic import SecretStr
 from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
@@ -31,14 +29,6 @@ type Keys = list[tuple[str, int]]
 REPLY = [Message("assistant", "", {"calls": ["add"]}), Message("tool", "3"), Message("assistant", "three")]
 SAID = [("user", "hi"), ("assistant", "three")]
 CENTURIES = 100_000  # days; so old is no thread but those of these tests
-
-
-@pytest.fixture
-def real(settings: Settings) -> Settings:
-    if not (url := os.environ.get("TEST_DATABASE_URL")):
-        pytest.skip("TEST_DATABASE_URL is not set")
-    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
-    return settings.model_copy(update={"database_url": url, "database_password": password})
 
 
 @pytest.fixture

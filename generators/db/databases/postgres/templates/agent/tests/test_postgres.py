@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -12,7 +11,6 @@ from typing import Any
 import asyncpg
 import pytest
 from asyncpg import Connection, Record
-from pydantic import SecretStr
 
 import memory
 import postgres
@@ -51,10 +49,9 @@ STATEMENTS: dict[str, tuple[object, ...]] = {
 }
 
 
-async def connect() -> AsyncIterator[Link]:
-    if not (url := os.environ.get("TEST_DATABASE_URL")):
-        pytest.skip("TEST_DATABASE_URL is not set")
-    connection = await asyncpg.connect(url, password=os.environ.get("TEST_DATABASE_PASSWORD"), command_timeout=30)
+async def connect(real: Settings) -> AsyncIterator[Link]:
+    password = real.database_password.get_secret_value()
+    connection = await asyncpg.connect(real.database_url, password=password, command_timeout=30)
     yield connection
     await connection.close()
 
@@ -145,13 +142,9 @@ WHO = "select pg_backend_pid() as id from pg_sleep($1)"
 
 
 @pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Postgres]:
+async def database(real: Settings) -> AsyncIterator[Postgres]:
     """The database with two connections at most."""
-    if not (url := os.environ.get("TEST_DATABASE_URL")):
-        pytest.skip("TEST_DATABASE_URL is not set")
-    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
-    changes = {"database_url": url, "database_password": password, "database_pool": 2, "database_timeout": 1}
-    database = Postgres(settings.model_copy(update=changes))
+    database = Postgres(real.model_copy(update={"database_pool": 2, "database_timeout": 1}))
     yield database
     database.close()
 

@@ -1,14 +1,12 @@
 """What only Redis can show: commands whose work is bounded, and a user who may do nothing else."""
 
 import json
-import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from redis import exceptions
 
 import memory
@@ -63,11 +61,8 @@ REFUSED = """
 
 
 @pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
-    if not (url := os.environ.get("TEST_DATABASE_URL")):
-        pytest.skip("TEST_DATABASE_URL is not set")
-    password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))
-    database = Database(settings.model_copy(update={"database_url": url, "database_password": password}))
+async def database(real: Settings) -> AsyncIterator[Database]:
+    database = Database(real)
     yield database
     await database.close()
 
