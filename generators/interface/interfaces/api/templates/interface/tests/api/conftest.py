@@ -1,17 +1,14 @@
 """The API, running in front of the agent that is not one."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from openai import AsyncOpenAI
 
 from base_settings import InterfaceSettings
-from main import build_server
 from settings import Settings
-from tests.waiting import until
+from tests.serving import running
 
 KEY = "alice" * 5
 NEW_KEY = "new-key-of-alice-0123456"
@@ -25,18 +22,6 @@ def api_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RATE_LIMIT", "")
     assert settings.agent_url
     return Settings()
-
-
-@asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
-    """Serve the API on a free port, and yield its address."""
-    server = build_server(settings.model_copy(update={"port": 0}))
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await serving
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from agent_client import AgentClient
 from settings import Settings
-from tests.api.conftest import KEY, NEW_KEY, OTHER_KEY, running
+from tests.api.conftest import KEY, NEW_KEY, OTHER_KEY
 from tests.fake_agent import FakeAgent
+from tests.serving import running
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio

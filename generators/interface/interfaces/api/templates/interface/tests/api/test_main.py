@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import sys
-from pathlib import Path
 from secrets import token_hex
 
 import httpx
@@ -15,11 +13,11 @@ import pytest
 from settings import Settings
 from tests.api.conftest import KEY
 from tests.fake_agent import TOKEN, FakeAgent
+from tests.serving import answers, start
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-HERE = Path(__file__).parents[2]
 GOOD = {
     "AGENT_NAME": "parrot",
     "AGENT_URL": "http://127.0.0.1:9",
@@ -27,18 +25,6 @@ GOOD = {
     "API_KEYS": f"alice:{KEY}",
     "PATH": os.environ["PATH"],
 }
-
-
-async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
-    """Start the interface as its container does."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "main.py",
-        cwd=HERE,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
 
 
 async def test_wrong_variable_ends_the_process() -> None:
@@ -82,11 +68,3 @@ async def test_sigterm_finishes_the_requests_in_flight(api_settings: Settings, a
     lines = [json.loads(line) for line in output.decode().splitlines()]
     assert "Connected" in [line["event"] for line in lines]
     assert KEY not in output.decode()
-
-
-async def answers(client: httpx.AsyncClient) -> bool:
-    """Whether the interface is up."""
-    try:
-        return (await client.get("/health")).is_success
-    except httpx.TransportError:
-        return False

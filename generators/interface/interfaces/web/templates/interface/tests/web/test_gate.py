@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from agent_client import AgentClient
 from settings import Settings
 from tests.fake_agent import FakeAgent
+from tests.serving import running
 from tests.waiting import until
-from tests.web.conftest import PASSWORD, running
+from tests.web.conftest import PASSWORD
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from settings import Settings
 from tests.fake_agent import FakeAgent
-from tests.web.conftest import PASSWORD, TOKEN, running
+from tests.serving import running
+from tests.web.conftest import PASSWORD, TOKEN
 
 pytestmark = pytest.mark.anyio
 

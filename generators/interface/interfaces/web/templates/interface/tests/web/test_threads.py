@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 
 from settings import Settings
 from tests.fake_agent import USAGE, FakeAgent
+from tests.serving import running
 from tests.waiting import until
-from tests.web.conftest import PASSWORD, running
+from tests.web.conftest import PASSWORD
 
 pytestmark = pytest.mark.anyio
 
