@@ -47,7 +47,7 @@ def build_model(settings: ModelSettings) -> BaseChatModel:
         return OfflineModel(delay=settings.llm_offline_delay)
     from langchain_openai import ChatOpenAI  # takes a second that the stand-in does not need
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call
     budget: dict[str, Any] = {"max_tokens": settings.llm_max_tokens}
     if settings.llm_base_url:  # other servers know the limit by its older name only
         budget = {"extra_body": budget}

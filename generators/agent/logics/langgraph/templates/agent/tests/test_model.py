@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,13 @@ async def test_a_reply(server: Server) -> None:
     assert request["model"] == "some-model"
     assert request["max_tokens"] == 1024
     assert {tool["function"]["name"] for tool in request["tools"]} == {tool.name for tool in logic.TOOLS}
+
+
+async def test_a_call_is_no_line_in_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await runner.answer([], "hello", {})
+    assert len(server.requests) == 1
+    assert caplog.text == ""
 
 
 async def test_a_tool_call(server: Server) -> None:
