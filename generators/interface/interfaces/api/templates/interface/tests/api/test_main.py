@@ -13,7 +13,8 @@ import pytest
 from settings import Settings
 from tests.api.conftest import KEY
 from tests.fake_agent import TOKEN, FakeAgent
-from tests.serving import answers, start
+from tests.process import start
+from tests.serving import answers
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio

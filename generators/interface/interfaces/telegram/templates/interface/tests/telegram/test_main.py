@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import sys
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,12 +12,11 @@ import pytest
 from settings import Settings
 from tests.fake_agent import TOKEN as AGENT_TOKEN
 from tests.fake_agent import FakeAgent
+from tests.process import start
 from tests.telegram.fake_telegram import TOKEN, FakeTelegram
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
-
-HERE = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -37,18 +34,6 @@ def environment(agent: FakeAgent, telegram: FakeTelegram) -> dict[str, str]:
         "PORT": str(port),
         "PATH": os.environ["PATH"],
     }
-
-
-async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
-    """Start the interface as its container does."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "main.py",
-        cwd=HERE,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
 
 
 async def health(environment: dict[str, str]) -> tuple[int, dict[str, str | None]]:

@@ -12,7 +12,8 @@ import pytest
 
 from settings import Settings
 from tests.fake_agent import TOKEN, FakeAgent
-from tests.serving import answers, start
+from tests.process import start
+from tests.serving import answers
 from tests.waiting import until
 from tests.web.conftest import PASSWORD
 
