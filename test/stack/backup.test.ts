@@ -9,6 +9,7 @@ import { type DatabaseId, databases } from '../../generators/db/databases/index.
 import { Client } from '../support/client.ts';
 import { generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
+import { figuresAtTheEnd } from '../support/figures.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { freePorts } from '../support/ports.ts';
 import { mountDisk, unmount } from '../support/root.ts';
@@ -22,7 +23,7 @@ const MARKED = 'qzxjvkw 4711';
 const OLD_KEY = 'an-old-key';
 
 /** One row a scenario, printed at the end. */
-const scenarios: Record<string, string | number>[] = [];
+const scenarios = figuresAtTheEnd();
 
 for (const database of Object.keys(databases) as DatabaseId[]) {
   describe(`the backups of ${database}`, () => {
@@ -306,8 +307,6 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
     });
   });
 }
-
-after(() => scenarios.length > 0 && console.table(scenarios));
 
 const isBackup = (file: string) => file.endsWith('.backup');
 

@@ -9,6 +9,7 @@ import { Client } from '../support/client.ts';
 import { generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute, type Finished } from '../support/execute.ts';
+import { figuresAtTheEnd } from '../support/figures.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { run } from '../support/generate.ts';
 import { freePorts } from '../support/ports.ts';
@@ -18,8 +19,7 @@ const IDS = Object.keys(databases) as DatabaseId[];
 const DIRECTIONS = IDS.flatMap((from) => IDS.filter((to) => to !== from).map((to) => [from, to] as const));
 
 /** One row a direction, printed at the end. */
-const figures: Record<string, string | number>[] = [];
-after(() => figures.length > 0 && console.table(figures));
+const figures = figuresAtTheEnd();
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();

@@ -7,6 +7,7 @@ import { type DatabaseId, databases } from '../../generators/db/databases/index.
 import { Client } from '../support/client.ts';
 import { generate } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
+import { figuresAtTheEnd } from '../support/figures.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { freePorts } from '../support/ports.ts';
 import { Traffic } from '../support/traffic.ts';
@@ -38,7 +39,7 @@ const SECRETS = ['DB_PASSWORD', 'DB_ADMIN_PASSWORD', 'AGENT_TOKEN', 'API_KEYS'] 
 type Secrets = Record<(typeof SECRETS)[number], string>;
 
 /** One row a scenario, printed at the end. */
-const scenarios: Record<string, string | number>[] = [];
+const scenarios = figuresAtTheEnd();
 
 for (const database of Object.keys(databases) as DatabaseId[]) {
   describe(`new secrets for ${database}`, () => {
@@ -159,5 +160,3 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
     }
   });
 }
-
-after(() => scenarios.length > 0 && console.table(scenarios));

@@ -8,6 +8,7 @@ import { Client, type Message } from '../support/client.ts';
 import { combinations, generate, label } from '../support/combinations.ts';
 import { Stack, until } from '../support/docker.ts';
 import { execute } from '../support/execute.ts';
+import { figuresAtTheEnd } from '../support/figures.ts';
 import { temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
 import { freePorts } from '../support/ports.ts';
@@ -23,7 +24,7 @@ const REPLIES: Record<LogicId, { example: RegExp; counted: boolean }> = {
 };
 
 /** One row a combination, printed at the end. */
-const figures: Record<string, string | number>[] = [];
+const figures = figuresAtTheEnd();
 
 for (const combination of combinations.filter(({ interface: way }) => way === 'api')) {
   describe(`a stack of ${label(combination)}`, () => {
@@ -226,8 +227,6 @@ for (const combination of combinations.filter(({ interface: way }) => way === 'a
     });
   });
 }
-
-after(() => figures.length > 0 && console.table(figures));
 
 function contents(history: Message[], role: string): string[] {
   return history.filter((message) => message.role === role).map(({ content }) => content);
