@@ -384,6 +384,12 @@ describe('./deploy.sh with something that runs', () => {
     assert.equal(status, 0, output);
   });
 
+  it('takes its own ports for its own while the engine, which restarts their container, lists none', async () => {
+    const docker = '[[ " $* " != *" publish="* ]] || exit 0; exec /usr/bin/docker "$@"';
+    const { status, output } = await deployWith(stack.folder, [`PATH=${programs({ docker })}`], '--dry-run');
+    assert.equal(status, 0, output);
+  });
+
   const broken: Record<string, { breakIt: () => void; reason: RegExp }> = {
     'exits at start': {
       breakIt: () => prepend('agent/main.py', BROKEN_AT_START),
@@ -504,7 +510,8 @@ describe('./deploy.sh with something that runs', () => {
     assert.equal(finished.status, 3, finished.output);
     assert.match(lastLine(finished), /The agent does not serve\./);
     restoreFiles();
-    assert.equal((await stack.deploy()).status, 0);
+    const { status, output } = await stack.deploy();
+    assert.equal(status, 0, output);
   });
 });
 

@@ -75,18 +75,28 @@ check_files() {
   [[ -w ${root} ]] || die "${root} belongs to another user: run this as that user"
 }
 
+# own_ports: those of this project's containers, also while the engine restarts one and so does not list them.
+own_ports() {
+  local found ids
+  found=$(docker ps --quiet --filter "label=com.docker.compose.project=${project}")
+  [[ -n ${found} ]] || return 0
+  mapfile -t ids <<<"${found}"
+  docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}{{println .HostPort}}{{end}}{{end}}' "${ids[@]}"
+}
+
 # check_ports: each port that is to be published must be free, unless this project has it already.
 check_ports() {
-  local service address port holder ports
+  local service address port holder ports own
   ports=$(declared_ports)
+  own=$(own_ports)
   while read -r service _ address port; do
     [[ ${port} =~ ^[0-9]+$ ]] || continue # there is none, or Docker takes one that is free
-    holder=$(docker ps --filter "publish=${port}" --format '{{.Label "com.docker.compose.project"}} {{.Names}}')
+    [[ $'\n'${own}$'\n' != *$'\n'${port}$'\n'* ]] || continue
+    holder=$(docker ps --filter "publish=${port}" --format '{{.Names}}')
     holder=${holder%%$'\n'*}
-    [[ ${holder%% *} != "${project}" ]] || continue
     [[ ${address} != 0.0.0.0 ]] || address=127.0.0.1
     if [[ -n ${holder} ]]; then
-      die "port ${port}, which ${service} is to have, is taken by the container ${holder#* }: choose another in ${env_file}"
+      die "port ${port}, which ${service} is to have, is taken by the container ${holder}: choose another in ${env_file}"
     elif (: <"/dev/tcp/${address}/${port}") 2>/dev/null; then
       die "port ${port}, which ${service} is to have, is taken by another program: choose another in ${env_file}
   (to see which one it is: sudo ss -ltnp 'sport = :${port}')"
