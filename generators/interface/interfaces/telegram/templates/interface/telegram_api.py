@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from random import SystemRandom
+from ssl import SSLContext
 from typing import Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import structlog
-from httpx import AsyncHTTPTransport
+from httpx import AsyncHTTPTransport, create_ssl_context
 from telegram import Bot, BotCommand, Update
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
@@ -56,15 +59,22 @@ class Telegram:
     def __init__(self, settings: Settings) -> None:
         self.state = "waiting"
         self.name: str | None = None
+        url = str(settings.telegram_api_url).rstrip("/")
+        trusted = create_ssl_context()  # one for all connections: the authorities take a while to read, and room
         self.bot = Bot(
             settings.telegram_bot_token.get_secret_value(),
-            base_url=f"{str(settings.telegram_api_url).rstrip('/')}/bot",
-            request=HTTPXRequest(CONNECTIONS, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT),
+            base_url=f"{url}/bot",
+            request=HTTPXRequest(
+                CONNECTIONS,
+                read_timeout=READ_TIMEOUT,
+                pool_timeout=READ_TIMEOUT,
+                httpx_kwargs={"verify": trusted},
+            ),
             get_updates_request=HTTPXRequest(
                 1,
                 read_timeout=READ_TIMEOUT,
                 pool_timeout=READ_TIMEOUT,
-                httpx_kwargs={"mounts": {"all://": _kept_alive()}},
+                httpx_kwargs={"transport": _kept_alive(url, trusted)},
             ),
         )
 
@@ -158,12 +168,18 @@ class Telegram:
             log.warning(COMPLAINTS[state])
 
 
-def _kept_alive() -> AsyncHTTPTransport:
+def _kept_alive(url: str, trusted: SSLContext) -> AsyncHTTPTransport:
     """Connections on which one waits for long, and still notices within seconds that the other side is gone.
 
-    They stand where no proxy of the environment does.
+    The other side is the proxy that the environment names for the URL, if it names one.
     """
-    return AsyncHTTPTransport(socket_options=[(*option, value) for option, value in KEEP_ALIVE.items()])
+    address = urlsplit(url)
+    proxies = {} if proxy_bypass(address.netloc) else getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    options = [(*option, value) for option, value in KEEP_ALIVE.items()]
+    return AsyncHTTPTransport(trusted, proxy=proxy, socket_options=options)
 
 
 class _Pauses:

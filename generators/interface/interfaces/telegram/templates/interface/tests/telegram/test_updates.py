@@ -57,6 +57,18 @@ async def test_the_kernel_asks_whether_telegram_is_there_while_it_has_no_message
     await until(is_asked)
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+async def test_the_proxy_of_the_environment_is_asked_for_everything(
+    telegram: FakeTelegram, bot_settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    assert str(bot_settings.telegram_api_url).startswith(telegram.url)
+    monkeypatch.setenv("TELEGRAM_API_URL", "http://telegram.invalid")
+    monkeypatch.setenv(variable, telegram.url.removeprefix("http://"))
+    async with running(Settings()):
+        telegram.say("hello")
+        await until(lambda: telegram.texts() == ["1 hello"])
+
+
 async def test_end_finishes_the_reply_in_hand_and_leaves_the_rest(
     bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
 ) -> None:
