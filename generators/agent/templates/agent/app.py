@@ -22,6 +22,7 @@ def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
         title=settings.agent_name, version=routes.VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.turns = Turns(memory, logic, lease=settings.turn_lease, wait=settings.turn_wait)
+    app.state.database_answers = None  # until it does for the first time, for which main.py waits
     app.include_router(routes.public)
     app.include_router(routes.router)
     problems.install(app, routes.FIELDS)

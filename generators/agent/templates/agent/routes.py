@@ -125,11 +125,18 @@ async def live() -> dict[str, str]:
 
 @public.get("/health", responses={503: REFUSED[503]})
 async def health(request: Request) -> JSONResponse:
-    """Whether the agent can work: 503 while the database does not answer."""
+    """Whether the agent can work: 503 while the database does not answer. The log says when that changes."""
+    state = request.app.state
     try:
         await _memory(request).ping()
-    except Unavailable:
+    except Unavailable as error:
+        if state.database_answers:
+            state.database_answers = False
+            log.warning("the database does not answer", reason=str(error))
         return problem(503, "The agent's database does not answer.", database="unreachable")
+    if state.database_answers is False:
+        log.info("the database answers again")
+    state.database_answers = True
     return JSONResponse({"status": "ok", "database": "ok"})
 
 

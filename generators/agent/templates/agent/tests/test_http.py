@@ -66,6 +66,18 @@ class TestStatus:
         assert "secret" not in response.text
         assert (await client.get("/live")).status_code == 200
 
+    async def test_the_log_says_once_that_the_database_is_away_and_that_it_is_back(
+        self, client: httpx.AsyncClient, memory: InMemory
+    ) -> None:
+        with capture_logs() as logs:
+            for down in ("not there yet", None, "away", "away", None, None):
+                memory.down = down
+                await client.get("/health")
+        assert [(line["log_level"], line["event"], line.get("reason")) for line in logs] == [
+            ("warning", "the database does not answer", "away"),
+            ("info", "the database answers again", None),
+        ]
+
     async def test_info(self, client: httpx.AsyncClient) -> None:
         info = (await client.get("/info")).json()
         assert info.pop("version")
