@@ -171,7 +171,8 @@ class Telegram:
 def _kept_alive(url: str, trusted: SSLContext) -> AsyncHTTPTransport:
     """Connections on which one waits for long, and still notices within seconds that the other side is gone.
 
-    The other side is the proxy that the environment names for the URL, if it names one.
+    Where the environment names a proxy for the URL, they go through that. The library sets no options there, so then it
+    takes until the wait has run out.
     """
     address = urlsplit(url)
     proxies = {} if proxy_bypass(address.netloc) else getproxies()
