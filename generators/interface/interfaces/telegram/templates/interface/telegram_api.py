@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from random import SystemRandom
 from ssl import SSLContext
 from typing import Self
@@ -61,21 +62,12 @@ class Telegram:
         self.name: str | None = None
         url = str(settings.telegram_api_url).rstrip("/")
         trusted = create_ssl_context()  # one for all connections: the authorities take a while to read, and room
+        requests = partial(HTTPXRequest, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT)
         self.bot = Bot(
             settings.telegram_bot_token.get_secret_value(),
             base_url=f"{url}/bot",
-            request=HTTPXRequest(
-                CONNECTIONS,
-                read_timeout=READ_TIMEOUT,
-                pool_timeout=READ_TIMEOUT,
-                httpx_kwargs={"verify": trusted},
-            ),
-            get_updates_request=HTTPXRequest(
-                1,
-                read_timeout=READ_TIMEOUT,
-                pool_timeout=READ_TIMEOUT,
-                httpx_kwargs={"transport": _kept_alive(url, trusted)},
-            ),
+            request=requests(CONNECTIONS, httpx_kwargs={"verify": trusted}),
+            get_updates_request=requests(1, httpx_kwargs={"transport": _kept_alive(url, trusted)}),
         )
 
     async def __aenter__(self) -> Self:
