@@ -94,7 +94,7 @@ describe('the web page in a browser', () => {
 
   it('tells that a password is wrong, and lets the right one in', async () => {
     const { page } = visitor;
-    await page.goto(address);
+    await visitor.open(address);
     await page.getByLabel('Password').fill('wrong');
     await page.keyboard.press('Enter');
     await page.getByText('This password is wrong.').waitFor();
@@ -110,12 +110,12 @@ describe('the web page in a browser', () => {
 
   it('lets in whoever has the link, and takes the token out of the address', async () => {
     const guest = await Visitor.come(browser);
-    await guest.page.goto(`${address}#token=${LINK_TOKEN}`);
+    await guest.open(`${address}#token=${LINK_TOKEN}`);
     await guest.message.waitFor();
     assert.equal(guest.page.url(), address);
     await guest.page.getByRole('button', { name: 'Sign out' }).click();
     await guest.page.getByLabel('Password').waitFor();
-    await guest.page.goto(`${address}#token=another`);
+    await guest.open(`${address}#token=another`);
     await guest.page.reload();
     await guest.page.getByText('This link does not work any more.').waitFor();
     guest.assertHarmless(address);
@@ -124,10 +124,34 @@ describe('the web page in a browser', () => {
   it('begins all the same where the first answer is cut off', async () => {
     const guest = await Visitor.come(browser);
     await guest.page.route('**/session', (route) => route.fulfill({ status: 200, body: '{"agent"' }), { times: 1 });
-    await guest.page.goto(address);
+    await guest.open(address);
     await guest.page.getByText('The connection was lost. Trying again…').waitFor();
     await guest.page.getByLabel('Password').waitFor();
     guest.assertHarmless(address);
+  });
+
+  it('loads itself again where one of its files did not arrive', async () => {
+    for (const file of ['app.js', 'vendor/marked.js', 'theme.js', 'style.css']) {
+      const guest = await Visitor.come(browser);
+      await guest.page.route(`**/static/${file}`, (route) => route.abort(), { times: 1 });
+      await guest.open(address);
+      if (file === 'app.js') await guest.page.getByText('A part of this page did not arrive. Trying again…').waitFor();
+      await until(
+        `${file} asked for again`,
+        15,
+        async () => guest.requests.filter((url) => url.endsWith(file)).length === 2,
+      );
+      await guest.page.getByLabel('Password').waitFor();
+      guest.assertHarmless(address);
+    }
+  });
+
+  it('shows the list of conversations though the connection was lost when it asked', async () => {
+    await visitor.begin('listed all the same');
+    await visitor.reply();
+    await visitor.page.route('**/threads?*', (route) => route.abort(), { times: 1 });
+    await visitor.page.reload();
+    await visitor.page.getByRole('link', { name: 'listed all the same', exact: true }).waitFor();
   });
 
   it('shows a long conversation page by page', async () => {
@@ -227,7 +251,7 @@ describe('the web page in a browser', () => {
     await page.keyboard.press('Escape');
     assert.equal(await page.getByRole('button', { name: 'Close the list' }).isVisible(), false);
     const stranger = await Visitor.come(browser, { viewport: PHONE });
-    await stranger.page.goto(address);
+    await stranger.open(address);
     await stranger.page.getByLabel('Password').waitFor();
     await stranger.assertAccessible();
     await stranger.assertFits();
@@ -305,7 +329,7 @@ describe('the web page in a browser', () => {
     const { hash } = new URL(page.url());
     await page.getByRole('link', { name: 'turn 0' }).click();
     await page.getByText('turn 29', { exact: true }).first().waitFor();
-    await page.goto(address + hash);
+    await visitor.open(address + hash);
     assert.match(await visitor.reply(), /Elsewhere\.$/);
     await assertOnePair(`${DELIBERATE} Elsewhere.`);
   });
@@ -344,7 +368,7 @@ describe('the web page in a browser', () => {
 
   it('says what is wrong with a message that is too long and a conversation that is not there', async () => {
     const { page } = visitor;
-    await page.goto(`${address}#/nothing`);
+    await visitor.open(`${address}#/nothing`);
     await page.getByText('There is no such conversation.').waitFor();
     await page.getByRole('link', { name: 'New conversation' }).click();
     await visitor.send('x'.repeat(32_001));

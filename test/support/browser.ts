@@ -58,8 +58,20 @@ export class Visitor {
     return visitor;
   }
 
+  /** Opens an address, and again where Docker changed the machine's network meanwhile, as a browser's window does. */
+  async open(address: string): Promise<void> {
+    for (;;) {
+      try {
+        await this.page.goto(address);
+        return;
+      } catch (error) {
+        if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
+      }
+    }
+  }
+
   async signIn(address: string, password: string): Promise<void> {
-    await this.page.goto(address);
+    await this.open(address);
     await this.page.getByLabel('Password').fill(password);
     await this.page.getByRole('button', { name: 'Sign in' }).click();
     await this.message.waitFor();

@@ -4,11 +4,13 @@ import { deleteThread, listThreads, Problem, renameThread } from './api.js';
 import { announce, byId, element, iconButton } from './dom.js';
 
 const UNNAMED = 'Conversation';
+const AGAIN_AFTER = 2000; // milliseconds
 
 /** Sends `deleted` with the id of a conversation in `detail`, and `change` when titles may have changed. */
 export class Threads extends EventTarget {
   #threads = [];
   #current;
+  #again;
   #list = byId('threads');
   #more = byId('more-threads');
 
@@ -34,6 +36,7 @@ export class Threads extends EventTarget {
   }
 
   async #load(before) {
+    clearTimeout(this.#again);
     try {
       const { data, has_more: hasMore } = await listThreads(before);
       this.#threads = before === undefined ? data : [...this.#threads, ...data];
@@ -41,6 +44,7 @@ export class Threads extends EventTarget {
       this.#show();
     } catch (error) {
       if (!(error instanceof Problem)) throw error; // a problem is told where presence is
+      if (error.status === 0) this.#again = setTimeout(() => this.#load(before), AGAIN_AFTER);
     }
   }
 
