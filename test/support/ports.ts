@@ -1,5 +1,10 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
+
+// Linux gives outgoing connections ports from 32768 on, and one could take that of a container which is down just then.
+// Browsers refuse some ports up to 10080.
+const [LOWEST, END] = [11_000, 32_768];
 
 /** The flags for two ports that nobody uses, so that stacks can run beside whatever runs on the machine. */
 export async function freePorts(): Promise<string[]> {
@@ -8,9 +13,13 @@ export async function freePorts(): Promise<string[]> {
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = randomInt(LOWEST, END);
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return freePort(); // somebody has it
+  }
   server.close();
   return port;
 }
