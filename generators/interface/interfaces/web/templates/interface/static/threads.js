@@ -44,7 +44,8 @@ export class Threads extends EventTarget {
       this.#show();
     } catch (error) {
       if (!(error instanceof Problem)) throw error; // a problem is told where presence is
-      if (error.status === 0) this.#again = setTimeout(() => this.#load(before), AGAIN_AFTER);
+      if (error.status !== 0 || document.hidden) return; // a hidden page asks when it is looked at again
+      this.#again = setTimeout(() => this.#load(before), AGAIN_AFTER);
     }
   }
 
