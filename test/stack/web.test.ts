@@ -116,7 +116,7 @@ describe('the web page in a browser', () => {
     await guest.page.getByRole('button', { name: 'Sign out' }).click();
     await guest.page.getByLabel('Password').waitFor();
     await guest.open(`${address}#token=another`);
-    await guest.page.reload();
+    await guest.reload();
     await guest.page.getByText('This link does not work any more.').waitFor();
     guest.assertHarmless(address);
   });
@@ -150,7 +150,7 @@ describe('the web page in a browser', () => {
     await visitor.begin('listed all the same');
     await visitor.reply();
     await visitor.page.route('**/threads?*', (route) => route.abort(), { times: 1 });
-    await visitor.page.reload();
+    await visitor.reload();
     await visitor.page.getByRole('link', { name: 'listed all the same', exact: true }).waitFor();
   });
 
@@ -165,7 +165,7 @@ describe('the web page in a browser', () => {
         await (await fetch('threads/' + location.hash.slice(2) + '/messages', { method: 'POST', headers, body })).text();
       }
     })()`);
-    await page.reload();
+    await visitor.reload();
     await page.getByRole('button', { name: 'Show earlier messages' }).waitFor();
     assert.equal(await page.locator('.question').count(), 25);
     const newest = page.locator('.question').last();
@@ -266,7 +266,7 @@ describe('the web page in a browser', () => {
     await page.getByRole('button', { name: 'Dark colours' }).waitFor();
     const dark = await background();
     assert.notEqual(dark, light);
-    await page.reload();
+    await visitor.reload();
     await page.getByRole('button', { name: 'Dark colours' }).waitFor();
     assert.equal(await background(), dark);
     await page.getByRole('button', { name: 'Dark colours' }).click();
@@ -304,7 +304,7 @@ describe('the web page in a browser', () => {
       /"abandoned"/.test(await stack.compose('logs', 'lumen-agent')),
     );
     assert.deepEqual(await visitor.stored(), [{ role: 'user', content: DELIBERATE }]);
-    await page.reload();
+    await visitor.reload();
     await page.getByText('Stopped.', { exact: true }).first().waitFor();
     await page.getByRole('button', { name: 'Try again' }).click();
     assert.match(await visitor.reply(), new RegExp(DELIBERATE));
@@ -314,11 +314,11 @@ describe('the web page in a browser', () => {
   it('goes on with a reply after it was loaded again', async () => {
     await visitor.begin(DELIBERATE);
     await visitor.page.locator('.reply[aria-busy]', { hasText: 'offline' }).waitFor();
-    await visitor.page.reload();
+    await visitor.reload();
     await visitor.page.locator('.reply[aria-busy]').waitFor();
     assert.match(await visitor.reply(), new RegExp(DELIBERATE));
     await assertOnePair(DELIBERATE);
-    await visitor.page.reload();
+    await visitor.reload();
     assert.match(await visitor.reply(), new RegExp(DELIBERATE));
   });
 
@@ -391,7 +391,7 @@ describe('the web page in a browser', () => {
     ]) {
       assert.ok(reply.includes(text), `${text} is shown`);
     }
-    await page.reload();
+    await visitor.reload();
     assert.equal(await visitor.reply(), reply);
     const unsafe = '.messages :is(script, img, svg:not([aria-hidden]), iframe, style, form, input, math, object, link)';
     assert.equal(await page.locator(unsafe).count(), 0);
@@ -428,7 +428,7 @@ describe('the web page in a browser', () => {
       assert.equal(cookie?.path, '/agents/lumen');
       await guest.begin('hello through a proxy');
       assert.match(await guest.reply(), /hello through a proxy/);
-      await guest.page.reload();
+      await guest.reload();
       assert.match(await guest.reply(), /hello through a proxy/);
       guest.assertHarmless(proxy.address);
     } finally {

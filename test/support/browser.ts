@@ -58,16 +58,12 @@ export class Visitor {
     return visitor;
   }
 
-  /** Opens an address, and again where Docker changed the machine's network meanwhile, as a browser's window does. */
   async open(address: string): Promise<void> {
-    for (;;) {
-      try {
-        await this.page.goto(address);
-        return;
-      } catch (error) {
-        if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
-      }
-    }
+    await onSteadyNetwork(() => this.page.goto(address));
+  }
+
+  async reload(): Promise<void> {
+    await onSteadyNetwork(() => this.page.reload());
   }
 
   async signIn(address: string, password: string): Promise<void> {
@@ -141,5 +137,17 @@ export class Visitor {
     assert.ok(this.requests.length > 0);
     const elsewhere = this.requests.filter((url) => !origins.some((origin) => url.startsWith(origin)));
     assert.deepEqual(elsewhere, []);
+  }
+}
+
+/** Loads a page, and again where Docker changed the machine's network meanwhile, as a browser's window does. */
+async function onSteadyNetwork(load: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    try {
+      await load();
+      return;
+    } catch (error) {
+      if (!String(error).includes('ERR_NETWORK_CHANGED')) throw error;
+    }
   }
 }
