@@ -14,7 +14,7 @@ import connections
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 0.3  # seconds
+PATIENCE = 0.6  # seconds
 HEAD = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n"
 HEAD_OF_CHUNKS = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: "
 MUCH = 20 * 2**20  # bytes, more than the buffers on the way hold

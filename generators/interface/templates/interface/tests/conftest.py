@@ -1,6 +1,7 @@
 """What the tests share: an agent that is not one, and a client that talks to it."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -31,6 +32,15 @@ def settings(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> InterfaceSett
     monkeypatch.setenv("AGENT_TOKEN", TOKEN)
     monkeypatch.setenv("AGENT_PATIENCE", "2")
     return InterfaceSettings()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A free port, which nobody else is given until a process of the test listens there."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture

@@ -23,6 +23,14 @@ async def running(settings: Settings) -> AsyncIterator[str]:
     await serving
 
 
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[str]:
+    """Serve the interface, and yield its address once it has found its agent."""
+    async with running(settings) as url, httpx.AsyncClient(base_url=url) as client:
+        await until(lambda: answers(client))
+        yield url
+
+
 async def answers(client: httpx.AsyncClient) -> bool:
     """Whether the interface is up."""
     try:

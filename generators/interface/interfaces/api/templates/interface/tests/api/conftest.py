@@ -8,7 +8,7 @@ from openai import AsyncOpenAI
 
 from base_settings import InterfaceSettings
 from settings import Settings
-from tests.serving import running
+from tests.serving import connected
 
 KEY = "alice" * 5
 NEW_KEY = "new-key-of-alice-0123456"
@@ -27,7 +27,7 @@ def api_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 async def address(api_settings: Settings) -> AsyncIterator[str]:
     """Where the API is."""
-    async with running(api_settings) as url:
+    async with connected(api_settings) as url:
         yield url
 
 

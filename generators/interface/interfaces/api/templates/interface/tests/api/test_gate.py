@@ -57,7 +57,7 @@ async def test_two_keys_of_a_name_are_one_owner(alice: httpx.AsyncClient) -> Non
 
 async def test_rate_limit_of_a_name(api_settings: Settings) -> None:
     async with (
-        running(api_settings.model_copy(update={"rate_limit": "3/second"})) as url,
+        running(api_settings.model_copy(update={"rate_limit": "3/3 seconds"})) as url,
         httpx.AsyncClient(base_url=url) as client,
     ):
         first = [await client.get("/v1/models", headers=bearer(key)) for key in (KEY, NEW_KEY, KEY, NEW_KEY)]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from secrets import token_hex
 
 import httpx
@@ -40,9 +39,7 @@ async def test_wrong_variable_ends_the_process() -> None:
     assert too_short not in line
 
 
-async def test_sigterm_finishes_the_requests_in_flight(api_settings: Settings, agent: FakeAgent) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+async def test_sigterm_finishes_the_requests_in_flight(api_settings: Settings, agent: FakeAgent, port: int) -> None:
     process = await start(
         {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(api_settings.agent_patience)}
     )
@@ -58,7 +55,7 @@ async def test_sigterm_finishes_the_requests_in_flight(api_settings: Settings, a
             )
             for stream in (False, True)
         ]
-        await asyncio.sleep(0.3)
+        await until(lambda: len(agent.requests) == 3)
         process.send_signal(signal.SIGTERM)
         replies = await asyncio.gather(*asked)
         assert [reply.status_code for reply in replies] == [200, 200]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 
 import aiohttp
 import pytest
@@ -20,10 +19,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def environment(agent: FakeAgent, telegram: FakeTelegram) -> dict[str, str]:
+def environment(agent: FakeAgent, telegram: FakeTelegram, port: int) -> dict[str, str]:
     """All that the process needs."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     return {
         "AGENT_NAME": "parrot",
         "AGENT_URL": agent.url,

@@ -8,7 +8,7 @@ import pytest
 
 from base_settings import InterfaceSettings
 from settings import Settings
-from tests.serving import running
+from tests.serving import connected
 
 PASSWORD = token_hex()
 TOKEN = token_hex()
@@ -27,7 +27,7 @@ def web_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 async def address(web_settings: Settings) -> AsyncIterator[str]:
     """Where the page is."""
-    async with running(web_settings) as url:
+    async with connected(web_settings) as url:
         yield url
 
 

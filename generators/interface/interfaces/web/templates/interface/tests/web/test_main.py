@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from secrets import token_hex
 
 import httpx
@@ -41,9 +40,7 @@ async def test_wrong_variable_ends_the_process() -> None:
     assert too_short not in line
 
 
-async def test_sigterm_finishes_the_requests_in_flight(web_settings: Settings, agent: FakeAgent) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+async def test_sigterm_finishes_the_requests_in_flight(web_settings: Settings, agent: FakeAgent, port: int) -> None:
     process = await start(
         {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(web_settings.agent_patience)}
     )
