@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { LogicId } from '../generators/agent/logics/index.ts';
@@ -104,6 +105,19 @@ for (const combination of combinations) {
       const offered = new Set([...template.matchAll(/^([A-Z_]+)=/gm)].map(([, variable]) => variable));
       used.delete('COMPOSE_PROJECT_NAME'); // Compose sets it
       assert.deepEqual([...used].sort(), [...offered].sort());
+    });
+
+    it('has scripts that end at once where they are not on Linux', () => {
+      const scripts = [...readTree(project())].filter(([, content]) => /^options "/m.test(content));
+      assert.ok(scripts.length > 5);
+      for (const [script] of scripts) {
+        const { status, stdout, stderr } = spawnSync('bash', [path.join(project(), script), '--help'], {
+          encoding: 'utf8',
+          env: { ...process.env, OSTYPE: 'darwin23' },
+        });
+        assert.deepEqual([script, status, stdout], [script, 1, '']);
+        assert.match(stderr, /^✗ these scripts need Linux.*\n$/);
+      }
     });
 
     it('is accepted by docker stack without a warning, with the settings of the compose file and no secret', async function () {

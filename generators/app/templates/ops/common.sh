@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Where the project is and how Docker is called: the other scripts source this file.
 set -euo pipefail
+if [[ ${OSTYPE} != linux* ]]; then # bash and the tools of macOS are not these
+  echo '✗ these scripts need Linux: run them on the server, in a virtual machine, or on Windows in WSL' >&2
+  exit 1
+fi
 shopt -s inherit_errexit # or a function that fails halfway inside $(...) would pass for one that is done
 
 root=$(readlink -f "${BASH_SOURCE[0]}")

@@ -1,6 +1,5 @@
 """What the tests share: an agent that is not one, and a client that talks to it."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from agent_client import AgentClient
 from base_settings import InterfaceSettings
 from tests.fake_agent import TOKEN, FakeAgent
+from tests.ports import kept_port
 
 
 @pytest.fixture
@@ -36,11 +36,9 @@ def settings(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> InterfaceSett
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A free port, which nobody else is given until a process of the test listens there."""
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+    """Where a process of the test may listen."""
+    with kept_port() as found:
+        yield found
 
 
 @pytest.fixture

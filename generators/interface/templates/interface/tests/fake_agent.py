@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-import socket
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Self
 
 from aiohttp import web
+
+from tests.ports import kept_port
 
 TOKEN = token_hex()
 USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
@@ -44,16 +46,14 @@ class FakeAgent:
         return [request.headers["Idempotency-Key"] for request in self.requests if request.method == "POST"]
 
     async def __aenter__(self) -> Self:
-        self._port = socket.socket()
-        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind((self.host, self.port))  # while it is stopped, nobody else gets this port
-        self.port = self._port.getsockname()[1]
+        self._kept = ExitStack()
+        self.port = self._kept.enter_context(kept_port(self.host, self.port))
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        self._port.close()
+        self._kept.close()
 
     async def start(self) -> None:
         """Listen, on the same port each time."""

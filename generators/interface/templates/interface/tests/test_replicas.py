@@ -1,6 +1,7 @@
 """Several replicas of the agent, which come, die and come back."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -22,6 +23,8 @@ OWNER = "api:someone"
 @pytest.fixture
 async def agents(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> AsyncIterator[list[FakeAgent]]:
     """Two replicas, at the addresses that the name of the agent stands for."""
+    if sys.platform == "darwin":
+        pytest.skip("macOS has no 127.0.0.2")
     monkeypatch.setattr("replicas.LOOK_UP_EVERY", 0.0)
     async with FakeAgent(host="127.0.0.2", port=agent.port, replies=agent.replies) as other:
         found = [agent, other]

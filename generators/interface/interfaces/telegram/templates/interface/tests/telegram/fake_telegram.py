@@ -4,12 +4,14 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, Self
 
 from aiohttp import web
+
+from tests.ports import kept_port
 
 TOKEN = f"123456789:{token_hex()}"
 ME = {"id": 123456789, "is_bot": True, "first_name": "Parrot", "username": "ParrotBot"}
@@ -83,20 +85,22 @@ class FakeTelegram:
         return sum(name == method for name, _ in self.calls)
 
     async def __aenter__(self) -> Self:
+        self._kept = ExitStack()
+        self.port = self._kept.enter_context(kept_port(port=self.port))
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        self._kept.close()
 
     async def start(self) -> None:
-        """Listen, on the same port as before when it was started before."""
+        """Listen, on the same port each time."""
         app = web.Application()
         app.router.add_post("/bot{token}/{method}", self.handle)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""
