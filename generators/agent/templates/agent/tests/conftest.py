@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -18,6 +17,7 @@ from pydantic import SecretStr
 from app import create_app
 from settings import Settings
 from tests.fakes import EchoLogic, InMemory
+from tests.ports import kept_port
 
 TOKEN = "a-token-for-the-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Thread-Owner": "api:ann"}
@@ -51,19 +51,18 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 
 @pytest.fixture
-def settings() -> Settings:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return Settings(
-        agent_name="tested",
-        agent_token=TOKEN,
-        database_url="unused://nowhere/unused",
-        database_password=TOKEN,
-        max_body=64 * 1024,
-        turn_lease=0.5,
-        turn_wait=5,
-        port=port,
-    )
+def settings() -> Iterator[Settings]:
+    with kept_port() as port:
+        yield Settings(
+            agent_name="tested",
+            agent_token=TOKEN,
+            database_url="unused://nowhere/unused",
+            database_password=TOKEN,
+            max_body=64 * 1024,
+            turn_lease=0.5,
+            turn_wait=5,
+            port=port,
+        )
 
 
 @pytest.fixture

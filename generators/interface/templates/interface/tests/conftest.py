@@ -19,8 +19,9 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def agent() -> AsyncIterator[FakeAgent]:
     """An agent that is up."""
-    async with FakeAgent() as running:
-        yield running
+    with kept_port() as port:
+        async with FakeAgent(port) as running:
+            yield running
 
 
 @pytest.fixture

@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Self
 
 from aiohttp import web
-
-from tests.ports import kept_port
 
 TOKEN = token_hex()
 USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
@@ -20,8 +17,8 @@ USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 class FakeAgent:
     """Runs while entered as a context; its attributes say what it saw and what it should get wrong."""
 
+    port: int
     host: str = "127.0.0.1"
-    port: int = 0
     requests: list[web.Request] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     threads: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -46,14 +43,11 @@ class FakeAgent:
         return [request.headers["Idempotency-Key"] for request in self.requests if request.method == "POST"]
 
     async def __aenter__(self) -> Self:
-        self._kept = ExitStack()
-        self.port = self._kept.enter_context(kept_port(self.host, self.port))
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        self._kept.close()
 
     async def start(self) -> None:
         """Listen, on the same port each time."""

@@ -13,6 +13,7 @@ from agent_types import Question
 from base_settings import InterfaceSettings
 from replicas import Replicas
 from tests.fake_agent import FakeAgent
+from tests.ports import kept_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -24,16 +25,17 @@ OWNER = "api:someone"
 async def agents(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> AsyncIterator[list[FakeAgent]]:
     """Two replicas, at the addresses that the name of the agent stands for."""
     if sys.platform == "darwin":
-        pytest.skip("macOS has no 127.0.0.2")
+        pytest.skip("of the addresses 127.x, macOS has 127.0.0.1 alone")
     monkeypatch.setattr("replicas.LOOK_UP_EVERY", 0.0)
-    async with FakeAgent(host="127.0.0.2", port=agent.port, replies=agent.replies) as other:
-        found = [agent, other]
+    with kept_port("127.0.0.2", agent.port) as port:
+        async with FakeAgent(port, host="127.0.0.2", replies=agent.replies) as other:
+            found = [agent, other]
 
-        async def addresses_of(_: str) -> list[str]:
-            return [replica.host for replica in found]
+            async def addresses_of(_: str) -> list[str]:
+                return [replica.host for replica in found]
 
-        monkeypatch.setattr("replicas.addresses_of", addresses_of)
-        yield found
+            monkeypatch.setattr("replicas.addresses_of", addresses_of)
+            yield found
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from base_settings import InterfaceSettings
 from bot import ChatBot
 from settings import Settings
 from telegram_api import Telegram
+from tests.ports import kept_port
 from tests.telegram.fake_telegram import TOKEN, FakeTelegram
 from tests.waiting import until
 from updates import Updates
@@ -20,8 +21,9 @@ from updates import Updates
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
     """A Bot API server that is up."""
-    async with FakeTelegram() as running:
-        yield running
+    with kept_port() as port:
+        async with FakeTelegram(port) as running:
+            yield running
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any, Self
 
 from aiohttp import web
-
-from tests.ports import kept_port
 
 TOKEN = f"123456789:{token_hex()}"
 ME = {"id": 123456789, "is_bot": True, "first_name": "Parrot", "username": "ParrotBot"}
@@ -32,7 +30,7 @@ GROUP = -100123
 class FakeTelegram:
     """Runs while entered as a context; its attributes say what it saw and what it should get wrong."""
 
-    port: int = 0
+    port: int
     updates: dict[int, dict[str, Any]] = field(default_factory=dict)  # not confirmed yet
     chats: dict[int, dict[int, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))  # what they show
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -85,14 +83,11 @@ class FakeTelegram:
         return sum(name == method for name, _ in self.calls)
 
     async def __aenter__(self) -> Self:
-        self._kept = ExitStack()
-        self.port = self._kept.enter_context(kept_port(port=self.port))
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-        self._kept.close()
 
     async def start(self) -> None:
         """Listen, on the same port each time."""

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def kept_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Find a free port, and keep it while nothing of the test listens there.
 
-    Linux gives a port that a socket is bound to to nobody else, and yet lets a server listen there that asks for it.
-    Other systems do not, so the port is merely a free one on them.
+    On Linux a port to which a socket is bound is given to nobody else, and yet a server that asks for it may listen
+    there. Other systems do not let it, so on them the port is merely a free one.
     """
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
