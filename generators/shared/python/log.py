@@ -12,6 +12,9 @@ from collections.abc import Iterator
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+MOST_EXCEPTIONS = 10  # that are named where one caused another
+MOST_FRAMES = 6  # of each, those nearest to where it was raised
+
 
 def configure(level: str) -> None:
     """Send all logs of `level` (debug, info, warning, error) and above to standard output."""
@@ -50,9 +53,17 @@ def _where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _describe(error: BaseException | None) -> Iterator[str]:
-    """The exception, then what caused it, and so on."""
-    while error:
-        frames = traceback.extract_tb(error.__traceback__)[-6:]
-        yield f"{type(error).__name__} at {', '.join(f'{frame.filename}:{frame.lineno}' for frame in frames)}"
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+def _describe(error: BaseException) -> Iterator[str]:
+    """The exception, those in its group, what caused it, and so on; each once, as a chain may be a circle."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting and len(seen) < MOST_EXCEPTIONS:
+        found = waiting.pop(0)
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        frames = traceback.extract_tb(found.__traceback__, limit=-MOST_FRAMES)
+        yield f"{type(found).__name__} at {', '.join(f'{frame.filename}:{frame.lineno}' for frame in frames)}"
+        if isinstance(found, BaseExceptionGroup):
+            waiting += found.exceptions
+        waiting.append(found.__cause__ or (None if found.__suppress_context__ else found.__context__))

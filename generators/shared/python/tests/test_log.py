@@ -31,3 +31,43 @@ def test_types_and_places_but_no_text(*, whole: bool) -> None:
 
 def test_events_without_an_exception_stay_as_they_are() -> None:
     assert log._where(logging.getLogger(), "info", {"event": "fine"}) == {"event": "fine"}
+
+
+def described(error: BaseException) -> list[str]:
+    """The names of the exceptions that the log shows for one."""
+    event = log._where(logging.getLogger(), "error", {"exc_info": error})
+    return [part.partition(" ")[0] for part in event["exception"].split(" < ")]
+
+
+def test_causes_in_a_circle_have_an_end() -> None:
+    outer, inner = RuntimeError(), ValueError()
+    outer.__cause__, inner.__cause__ = inner, outer
+    assert described(outer) == ["RuntimeError", "ValueError"]
+    outer.__cause__ = outer
+    assert described(outer) == ["RuntimeError"]
+    assert described(ExceptionGroup("", [outer, outer])) == ["ExceptionGroup", "RuntimeError"]
+
+
+def test_a_long_chain_is_cut() -> None:
+    error = ValueError()
+    for _ in range(1000):
+        later = ValueError()
+        later.__context__ = error
+        error = later
+    assert described(error) == ["ValueError"] * log.MOST_EXCEPTIONS
+
+
+def test_a_group_shows_what_is_in_it_and_what_caused_it() -> None:
+    group = ExceptionGroup("two", [KeyError("a"), ExceptionGroup("more", [TypeError()])])
+    group.__cause__ = OSError()
+    assert described(group) == ["ExceptionGroup", "KeyError", "ExceptionGroup", "OSError", "TypeError"]
+
+
+def test_an_exception_that_cannot_be_shown_is_named() -> None:
+    class Unshowable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+        __repr__ = __str__
+
+    assert described(Unshowable()) == ["Unshowable"]

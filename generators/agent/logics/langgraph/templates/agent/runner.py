@@ -41,7 +41,8 @@ async def answer(history: list[Message], question: str, metadata: dict[str, str]
     try:
         after = await graph.ainvoke(State(messages=before), _config(metadata))
     except Exception as error:
-        raise _failure(error) from error
+        _explain(error)
+        raise
     return _keep(after["messages"][len(before) :])
 
 
@@ -62,7 +63,8 @@ async def stream(history: list[Message], question: str, metadata: dict[str, str]
                     if isinstance(message, ToolMessage):
                         yield {"type": "tool", "name": message.name or "", "result": message.text}
     except Exception as error:
-        raise _failure(error) from error
+        _explain(error)
+        raise
     for kept in _keep(added):
         yield kept
 
@@ -72,11 +74,12 @@ def _config(metadata: dict[str, str]) -> RunnableConfig:
     return {"recursion_limit": SETTINGS.llm_max_steps, "metadata": metadata}
 
 
-def _failure(error: Exception) -> Exception:
+def _explain(error: Exception) -> None:
+    """Raise `LogicFailed` where it is known what to check."""
     if isinstance(error, GraphRecursionError):
-        return LogicFailed(f"no reply within {SETTINGS.llm_max_steps} steps: see LLM_MAX_STEPS")
-    reason = None if OFFLINE else explain(error)
-    return LogicFailed(reason) if reason else error
+        raise LogicFailed(f"no reply within {SETTINGS.llm_max_steps} steps: see LLM_MAX_STEPS") from error
+    if reason := None if OFFLINE else explain(error):
+        raise LogicFailed(reason) from error
 
 
 def _added(update: dict[str, Any]) -> Iterable[BaseMessage]:

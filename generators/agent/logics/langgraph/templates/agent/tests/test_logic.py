@@ -116,6 +116,23 @@ async def test_a_tool_that_fails_does_not_end_the_turn(runner: ModuleType, monke
         assert "secret" not in str((result, reply))
 
 
+async def test_an_error_of_a_node_stays_as_it_is(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(OfflineModel):
+        @override
+        def _answer(self, messages: list[BaseMessage]) -> AIMessage:
+            raise KeyError("x")
+
+    monkeypatch.setattr(runner, "graph", logic.build_graph(Broken()))
+    for offline in (True, False):
+        monkeypatch.setattr(runner, "OFFLINE", offline)
+        with pytest.raises(KeyError) as caught:
+            await ask(runner, "hello")
+        assert caught.value.__cause__ is None
+        with pytest.raises(KeyError) as caught:
+            [item async for item in runner.stream([], "hello", {})]
+        assert caught.value.__cause__ is None
+
+
 async def test_a_model_that_never_replies_fails_the_turn(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     class Restless(OfflineModel):
         @override
