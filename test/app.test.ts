@@ -206,11 +206,16 @@ describe('three-tier', () => {
     assert.ok(!existsSync(pending));
   });
 
-  it('removes what a killed run left beside the project', async () => {
+  it('leaves alone what others keep beside the project, whatever it is called', async () => {
     const cwd = temporaryFolder();
-    mkdirSync(path.join(cwd, 'agents/.lyco.three-tier-999999999/agent'), { recursive: true });
-    await run(cwd, 'app', ['lyco', '--yes']);
-    assert.deepEqual(readdirSync(path.join(cwd, 'agents')), ['lyco']);
+    const names = ['.lyco.three-tier-backup', `.lyco.three-tier-${process.pid}`, '.three-tier-staging-mine'];
+    for (const name of names) folderWithFile(cwd, `agents/${name}`);
+    assert.equal((await run(cwd, 'app', ['lyco', '--yes'])).exitCode, 0);
+    assert.deepEqual(readdirSync(path.join(cwd, 'agents')).sort(), [...names, 'lyco'].sort());
+    for (const name of names) {
+      assert.equal(readFileSync(path.join(cwd, 'agents', name, 'thesis.txt'), 'utf8'), 'mine');
+    }
+    assert.ok(!existsSync(path.join(cwd, 'agents/lyco/thesis.txt')), 'nothing of theirs is in the project');
   });
 });
 

@@ -16,7 +16,9 @@ import { BASELINE, type Baseline, NO_BASELINE, packBaseline, readBaseline } from
 import { checkFolders, look } from './disk.ts';
 import { explainFileError, UsageError } from './errors.ts';
 import type { ProjectFile } from './overlay.ts';
+import { makeStaging } from './staging.ts';
 
+/** What is staged completely, and only that, has this name. */
 const PENDING = '.three-tier/pending';
 const STAGED = `${PENDING}/files`;
 const JOURNAL = `${PENDING}/journal.json`;
@@ -56,16 +58,16 @@ export function createProject(root: string, files: readonly ProjectFile[]): void
     return;
   }
   const parent = path.dirname(root);
-  const staging = path.join(parent, `${stagingPrefix(root)}${process.pid}`);
   let made: string | undefined;
+  let staging: string | undefined;
   try {
     made = mkdirSync(parent, { recursive: true });
-    removeAbandoned(root);
+    staging = makeStaging(parent);
     writeFiles(staging, files);
     writeFile(path.join(staging, BASELINE), packBaseline(baseline), 0o644);
     renameSync(staging, root);
   } catch (error) {
-    if (existsSync(staging)) rmSync(staging, { recursive: true });
+    if (staging) rmSync(staging, { recursive: true, force: true });
     if (made) removeEmptyFolders(path.dirname(made), path.relative(path.dirname(made), parent));
     throw explainFileError(error, `write ${root}`, 'choose another folder with --output');
   }
@@ -81,17 +83,25 @@ export function createProject(root: string, files: readonly ProjectFile[]): void
  */
 export function updateProject(root: string, { write, remove }: Edits, next: Baseline): string[] {
   const pending = path.join(root, PENDING);
+  let staging: string | undefined;
   try {
-    rmSync(pending, { recursive: true, force: true });
     for (const { path: file } of [...write, ...remove]) checkWritable(root, file);
-    writeFiles(path.join(root, STAGED), write);
-    writeFile(path.join(root, STAGED, BASELINE), packBaseline(next), 0o644);
+    mkdirSync(path.dirname(pending), { recursive: true });
+    staging = makeStaging(path.dirname(pending));
+    const inStaging = (file: string) => path.join(staging as string, path.relative(PENDING, file));
+    writeFiles(inStaging(STAGED), write);
+    writeFile(path.join(inStaging(STAGED), BASELINE), packBaseline(next), 0o644);
     const steps = write.map(({ path: file, was }) => ({ path: file, was }));
-    writeFileSync(path.join(root, `${JOURNAL}.new`), JSON.stringify({ write: steps, remove } satisfies Journal));
-    renameSync(path.join(root, `${JOURNAL}.new`), path.join(root, JOURNAL));
+    writeFileSync(inStaging(JOURNAL), JSON.stringify({ write: steps, remove } satisfies Journal));
+    // Without a journal, what is there is the rest of a run that had been finished.
+    if (!isPending(root)) rmSync(pending, { recursive: true, force: true });
+    renameSync(staging, pending);
   } catch (error) {
-    rmSync(pending, { recursive: true, force: true });
+    if (staging) rmSync(staging, { recursive: true, force: true });
     removeIfEmpty(path.dirname(pending));
+    if ((error as NodeJS.ErrnoException).code === 'ENOTEMPTY') {
+      throw new UsageError(`Another run is changing ${root}; run the command again when it has ended.`);
+    }
     throw explainFileError(error, `change ${root}`, 'nothing was changed; make it writable and run the command again');
   }
   return finishPending(root);
@@ -206,26 +216,4 @@ function writeFile(target: string, contents: string | Buffer, mode: number): voi
   mkdirSync(path.dirname(target), { recursive: true });
   writeFileSync(target, contents);
   chmodSync(target, mode);
-}
-
-function stagingPrefix(root: string): string {
-  return `.${path.basename(root)}.three-tier-`;
-}
-
-function removeAbandoned(root: string): void {
-  const parent = path.dirname(root);
-  const prefix = stagingPrefix(root);
-  for (const entry of readdirSync(parent)) {
-    if (entry.startsWith(prefix) && !isRunning(Number(entry.slice(prefix.length)))) {
-      rmSync(path.join(parent, entry), { recursive: true, force: true });
-    }
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
