@@ -27,7 +27,7 @@ class Busy(Exception):
 
 
 class KeyReused(Exception):
-    """The idempotency key came before, with another message or on another thread."""
+    """The idempotency key came before, with another message or title or on another thread."""
 
 
 class NotStorable(Exception):
@@ -141,8 +141,14 @@ class Memory(Protocol):
     async def release(self, turn: Turn) -> None:
         """Give the lease back without an answer, if it is still held. Tries once: else the lease runs out by itself."""
 
-    async def create(self, owner: str, title: str | None = None) -> str:
-        """Make an empty thread and return its id."""
+    async def create(self, owner: str, title: str | None = None, thread_id: str | None = None) -> str:
+        """Make an empty thread and return its id: the one given, or a new one.
+
+        A thread that has the given id and title already stays as it is.
+
+        Raises:
+            KeyReused: the thread of this id has another title.
+        """
 
     async def rename(self, owner: str, thread_id: str, title: str | None) -> None:
         """Give a thread another title. Raises `NotFound`."""

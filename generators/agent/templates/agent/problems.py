@@ -19,7 +19,7 @@ log = structlog.get_logger("problems")
 KNOWN = {
     NotFound: (404, "There is no such thread."),
     Busy: (409, "Another message of this thread is still being answered."),
-    KeyReused: (422, "This Idempotency-Key was used with another message or thread."),
+    KeyReused: (422, "This Idempotency-Key was used with another message, thread or title."),
     LogicFailed: (502, "Something that the agent needs did not answer."),
     NotStorable: (502, "The agent's answer is too large to be kept."),
     Unavailable: (503, "The agent's database does not answer."),

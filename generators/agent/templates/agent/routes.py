@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from auth import KEY, NAME, OWNER, Owner, bearer, described, named
 from contract import Memory, Message, Turn, Unavailable
 from problems import REFUSED, explain, problem
-from turns import Turns
+from turns import Turns, thread_of
 
 VERSION = "1.0.0"
 
@@ -172,7 +172,7 @@ async def open_turn(request: Request, ask: Ask, owner: Owner) -> AsyncIterator[T
 
 @router.post("/invoke", openapi_extra=KEYED)
 async def invoke(request: Request, ask: Ask, owner: Owner) -> Reply:
-    """Answer a message."""
+    """Answer a message, in a thread once for each Idempotency-Key."""
     async with asynccontextmanager(open_turn)(request, ask, owner) as turn:
         answer = await _turns(request).answer(turn)
     return Reply(thread_id=turn.thread_id, reply=answer.content, usage=answer.usage)
@@ -199,10 +199,12 @@ def _event(data: Mapping[str, Any]) -> ServerSentEvent:
 # Threads
 
 
-@router.post("/threads", status_code=201, openapi_extra=OWNED)
+@router.post("/threads", status_code=201, openapi_extra=KEYED)
 async def create_thread(request: Request, owner: Owner, body: Titled | None = None) -> dict[str, str]:
-    """Make an empty thread."""
-    return {"thread_id": await _memory(request).create(owner, body.title if body else None)}
+    """Make an empty thread, one for each Idempotency-Key."""
+    key = named(request, KEY)
+    thread_id = thread_of(owner, key, "created") if key else None
+    return {"thread_id": await _memory(request).create(owner, body.title if body else None, thread_id)}
 
 
 @router.get("/threads", openapi_extra=OWNED)

@@ -44,7 +44,7 @@ class Turns:
         run = uuid.uuid4().hex
         create = thread_id is None
         if thread_id is None:  # a retry with the same key must find the same new thread again
-            thread_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{owner}\0{key}") if key else uuid.uuid4())
+            thread_id = thread_of(owner, key) if key else str(uuid.uuid4())
         deadline = time.monotonic() + self.wait
         async with self._in_line(owner, thread_id):
             wait = max(0.0, deadline - time.monotonic())
@@ -149,6 +149,11 @@ class Turns:
                 await self.memory.release(turn)
             except Unavailable as error:
                 log.warning("lease not given back, it will run out", thread_id=turn.thread_id, reason=str(error))
+
+
+def thread_of(owner: str, *key: str) -> str:
+    """The id of the thread that a message with this key makes; a further word tells other calls' keys from those."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, "\0".join((owner, *key))))
 
 
 def _storable(text: str) -> str:

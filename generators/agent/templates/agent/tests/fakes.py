@@ -132,9 +132,12 @@ class InMemory:
         if kept and kept.run == turn.run:
             kept.run = None
 
-    async def create(self, owner: str, title: str | None = None) -> str:
-        thread_id = str(uuid.uuid4())
-        self._find(owner, thread_id, create=True).thread.title = title
+    async def create(self, owner: str, title: str | None = None, thread_id: str | None = None) -> str:
+        thread_id = thread_id or str(uuid.uuid4())
+        if (owner, thread_id) not in self.kept:
+            self._find(owner, thread_id, create=True).thread.title = title
+        if self._find(owner, thread_id).thread.title != title:
+            raise KeyReused
         return thread_id
 
     async def rename(self, owner: str, thread_id: str, title: str | None) -> None:

@@ -284,7 +284,47 @@ class TestIdempotency:
 
     @pytest.mark.parametrize("key", ["", "a b", "x" * 129])
     async def test_an_odd_key_is_422(self, client: httpx.AsyncClient, key: str) -> None:
-        is_problem(await client.post("/invoke", json={"message": "hi"}, headers={"Idempotency-Key": key}), 422)
+        for path, body in (("/invoke", {"message": "hi"}), ("/threads", {})):
+            is_problem(await client.post(path, json=body, headers={"Idempotency-Key": key}), 422)
+
+    async def test_the_same_key_ten_times_at_once_is_one_thread(self, client: httpx.AsyncClient) -> None:
+        headers = {"Idempotency-Key": "k"}
+        calls = [client.post("/threads", json={"title": "Trip"}, headers=headers) for _ in range(10)]
+        answers = await asyncio.gather(*calls)
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.content for answer in answers}) == 1
+        threads = (await client.get("/threads")).json()["data"]
+        assert [thread["thread_id"] for thread in threads] == [answers[0].json()["thread_id"]]
+
+    async def test_a_key_with_another_title_is_422(self, client: httpx.AsyncClient) -> None:
+        headers = {"Idempotency-Key": "k"}
+        assert (await client.post("/threads", json={"title": "Trip"}, headers=headers)).status_code == 201
+        for body in ({"title": "Tea"}, {"title": None}, {}):
+            is_problem(await client.post("/threads", json=body, headers=headers), 422)
+        assert [thread["title"] for thread in (await client.get("/threads")).json()["data"]] == ["Trip"]
+
+    async def test_a_thread_and_a_message_may_have_the_same_key(self, client: httpx.AsyncClient) -> None:
+        headers = {"Idempotency-Key": "k"}
+        asked = await client.post("/invoke", json={"message": "hi"}, headers=headers)
+        made = await client.post("/threads", headers=headers)
+        assert (asked.status_code, made.status_code) == (200, 201)
+        assert made.json()["thread_id"] != asked.json()["thread_id"]
+        assert await stored(client, made.json()["thread_id"]) == []
+
+    async def test_owners_make_threads_of_their_own_with_the_same_key(self, client: httpx.AsyncClient) -> None:
+        headers = {"Idempotency-Key": "k"}
+        made = [await client.post("/threads", headers=headers | owner) for owner in ({}, OTHER)]
+        assert made[0].json() != made[1].json()
+
+    async def test_every_call_that_takes_a_key_says_so(self, client: httpx.AsyncClient) -> None:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        keyed = {
+            (method, path)
+            for path, methods in paths.items()
+            for method, call in methods.items()
+            if any(parameter["name"] == "Idempotency-Key" for parameter in call.get("parameters", []))
+        }
+        assert keyed == {("post", "/invoke"), ("post", "/stream"), ("post", "/threads")}
 
     async def test_ten_messages_at_once_are_ten_pairs(self, client: httpx.AsyncClient) -> None:
         thread_id = await new_thread(client)

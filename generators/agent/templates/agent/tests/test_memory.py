@@ -277,6 +277,24 @@ class TestWindow:
 
 
 class TestThreads:
+    async def test_a_thread_is_made_once(self, backend: Backend) -> None:
+        made = await asyncio.gather(*[backend.memory.create(backend.owner, "title", "mine") for _ in range(10)])
+        assert made == ["mine"] * 10
+        await backend.turn("mine", "k")
+        assert await backend.memory.create(backend.owner, "title", "mine") == "mine"
+        for title in ("another", "", None):
+            with pytest.raises(KeyReused):
+                await backend.memory.create(backend.owner, title, "mine")
+        assert [thread.title for thread in await backend.memory.threads(backend.owner, 5)] == ["title"]
+        assert await backend.said("mine") == [("user", "hi"), ("assistant", "ho")]
+
+    async def test_a_thread_without_a_title_is_made_once(self, backend: Backend) -> None:
+        for _ in range(2):
+            await backend.memory.create(backend.owner, None, "mine")
+        with pytest.raises(KeyReused):
+            await backend.memory.create(backend.owner, "title", "mine")
+        assert [thread.title for thread in await backend.memory.threads(backend.owner, 5)] == [None]
+
     async def test_pages_of_threads(self, backend: Backend) -> None:
         ids = [await backend.memory.create(backend.owner, f"title {n}") for n in range(7)]
         first = await backend.memory.threads(backend.owner, 3)
@@ -596,6 +614,15 @@ class TestOutage:
         )
         await proxy.open()
         await memory.create(owner)
+
+    async def test_a_thread_is_made_once_through_an_outage(self, cut_off: Backend, proxy: Proxy) -> None:
+        creating = [asyncio.create_task(cut_off.memory.create(cut_off.owner, "title", "mine")) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        await proxy.close()
+        await asyncio.sleep(0.4)
+        await proxy.open()
+        assert await asyncio.gather(*creating) == ["mine"] * 20
+        assert [thread.id for thread in await cut_off.memory.threads(cut_off.owner, 5)] == ["mine"]
 
     @pytest.mark.parametrize("how", ["closed", "frozen"])
     async def test_a_short_outage_is_ridden_out(self, cut_off: Backend, proxy: Proxy, how: str) -> None:

@@ -22,12 +22,14 @@ class FakeAgent:
     requests: list[web.Request] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     threads: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    made: dict[tuple[str, str], str] = field(default_factory=dict)  # ids of threads by the keys that made them
     replies: dict[tuple[str, str], str] = field(default_factory=dict)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     working: asyncio.Event = field(default_factory=asyncio.Event)
     hang: bool = False  # never answers a message
     slow: float = 0  # seconds that it thinks
     drop: int = 0  # so many requests lose their connection
+    lose: int = 0  # so many answers are lost, after what was asked has been done
     break_after: int | None = None  # streams break after so many events
     refuse: tuple[int, str, dict[str, str]] | None = None  # status, detail and headers of every answer
     page: str = ""  # what it sends instead of answers
@@ -98,6 +100,10 @@ class FakeAgent:
             status, detail, headers = self.refuse
             return _problem(status, detail, headers)
         answer: web.StreamResponse = await handler(request)
+        if self.lose and request.path != "/info":
+            self.lose -= 1
+            assert request.transport
+            request.transport.abort()
         return answer
 
     async def info(self, _: web.Request) -> web.Response:
@@ -108,7 +114,10 @@ class FakeAgent:
         """Make a thread."""
         body = await request.json()
         self.bodies.append(body)
-        thread_id = f"t{len(self.threads) + 1}"
+        key = (_owner(request), request.headers["Idempotency-Key"])
+        thread_id = self.made.setdefault(key, f"t{len(self.made) + 1}")
+        if (_owner(request), thread_id) in self.threads:
+            return web.json_response({"thread_id": thread_id}, status=201)
         now = datetime.now(UTC).isoformat()
         thread = {"thread_id": thread_id, "title": body.get("title"), "created_at": now, "updated_at": now}
         self.threads[_owner(request), thread_id] = {**thread, "messages": []}

@@ -73,6 +73,17 @@ async def test_lost_connection_is_retried_with_the_same_key(client: AgentClient,
     assert len(set(agent.keys)) == 1
 
 
+async def test_thread_whose_answer_was_lost_is_made_once(client: AgentClient, agent: FakeAgent) -> None:
+    """Whether the caller gave a key or not."""
+    for number, key in enumerate((None, "key-1"), 1):
+        agent.lose = 2
+        made = await client.create_thread(OWNER, "Tea", key)
+        assert len((await client.threads(OWNER)).data) == number
+        assert len(agent.keys) == 3 * number
+        assert made == await client.create_thread(OWNER, "Tea", agent.keys[-1])
+        agent.requests.pop()
+
+
 async def test_key_of_the_caller_is_used(client: AgentClient, agent: FakeAgent) -> None:
     """The same key gets the same reply, another key another one."""
     assert await ask(client, "hello", "key-1") == await ask(client, "hello", "key-1")

@@ -256,13 +256,26 @@ class MongoMemory:
 
     # Threads
 
-    async def create(self, owner: str, title: str | None = None) -> str:
-        """Make an empty thread."""
-        thread_id, now = str(uuid.uuid4()), datetime.now(UTC)
+    async def create(self, owner: str, title: str | None = None, thread_id: str | None = None) -> str:
+        """Make an empty thread, unless it is there."""
+        thread_id, now = thread_id or str(uuid.uuid4()), datetime.now(UTC)
         thread = {"_id": ObjectId(), "title": title, "created_at": now, **_used(now), **FREE, "last": 0, "answer": []}
-        await self.database.query(
-            lambda db: db.threads.update_one({"owner": owner, "id": thread_id}, {"$setOnInsert": thread}, upsert=True)
-        )
+
+        def make(db: Database) -> Awaitable[Document | None]:
+            return db.threads.find_one_and_update(
+                {"owner": owner, "id": thread_id},
+                {"$setOnInsert": thread},
+                {"title": 1},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+
+        kept: Document | None = None
+        while not kept:
+            with suppress(DuplicateKeyError):  # another call made it at the same moment
+                kept = await self.database.query(make)
+        if kept["title"] != title:
+            raise KeyReused
         return thread_id
 
     async def rename(self, owner: str, thread_id: str, title: str | None) -> None:

@@ -83,7 +83,12 @@ and not exists (select from messages where messages.owner = $1 and messages.thre
 TURN = "select thread_id, role, content, data, usage from messages where owner = $1 and turn = $2 order by step"
 
 EXISTS = "select true from threads where owner = $1 and id = $2"
-CREATE = "insert into threads (owner, id, title) values ($1, $2, $3) on conflict do nothing"
+# A thread that is there stays as it is: to write its id again makes the statement return its title.
+CREATE = """
+insert into threads (owner, id, title) values ($1, $2, $3)
+on conflict (owner, id) do update set id = excluded.id
+returning title
+"""
 RENAME = "update threads set title = $3, updated_at = now() where owner = $1 and id = $2 returning true"
 DELETE = "delete from threads where owner = $1 and id = $2 returning true"
 THREADS = """
@@ -268,10 +273,12 @@ class PostgresMemory:
 
     # Threads
 
-    async def create(self, owner: str, title: str | None = None) -> str:
-        """Make an empty thread."""
-        thread_id = str(uuid.uuid4())
-        await self.database.query(CREATE, owner, thread_id, title)
+    async def create(self, owner: str, title: str | None = None, thread_id: str | None = None) -> str:
+        """Make an empty thread, unless it is there."""
+        thread_id = thread_id or str(uuid.uuid4())
+        (thread,) = await self.database.query(CREATE, owner, thread_id, title)
+        if thread["title"] != title:
+            raise KeyReused
         return thread_id
 
     async def rename(self, owner: str, thread_id: str, title: str | None) -> None:

@@ -139,9 +139,9 @@ class RedisMemory:
 
     # Threads
 
-    async def create(self, owner: str, title: str | None = None) -> str:
-        """Make an empty thread."""
-        thread_id = str(uuid.uuid4())
+    async def create(self, owner: str, title: str | None = None, thread_id: str | None = None) -> str:
+        """Make an empty thread, unless it is there."""
+        thread_id = thread_id or str(uuid.uuid4())
         await self._run(scripts.CREATE, owner, thread_id, *_given(title))
         return thread_id
 

@@ -156,7 +156,8 @@ return {'ok'}
 
 CREATE = Script("""
 local owner, id, title = unpack(ARGV)
-if redis.call('HGET', thread_of(owner, id), 'number') then return {'ok'} end
+local number, titled = unpack(redis.call('HMGET', thread_of(owner, id), 'number', 'title'))
+if number then return {(titled or nil) == title and 'ok' or 'key reused'} end
 make(owner, id, now, now)
 touch(owner, id)
 if title then redis.call('HSET', thread_of(owner, id), 'title', title) end

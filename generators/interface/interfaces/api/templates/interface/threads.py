@@ -11,7 +11,9 @@ from problems import REFUSED
 from streams import EventStream, begin, frames, while_connected
 
 NAME = r"^[A-Za-z0-9._:@-]{1,128}$"  # threads and idempotency keys
-KEY_HELP = "Names this message. Sent again with the same key it gets the same reply, and nothing is stored twice."
+KEY_HELP = """Names this message in its thread: with the same key it gets the same reply, and nothing is stored twice.
+Without a thread nothing is stored, and the key has no effect."""
+THREAD_KEY_HELP = "Names this call: with the same key and title it gets the same thread, and no other is made."
 STREAM_EXAMPLE = """event: metadata
 data: {"type":"metadata","thread_id":"7f1d"}
 
@@ -34,6 +36,7 @@ router = APIRouter(
 
 type ThreadId = Annotated[str, Path(pattern=NAME)]
 type IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=NAME, description=KEY_HELP)]
+type ThreadKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=NAME, description=THREAD_KEY_HELP)]
 type Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
 
@@ -58,7 +61,7 @@ class Ask(Body):
 
 
 @router.post("", status_code=201)
-async def create_thread(agent: Agent, owner: Owner, body: Titled | None = None, key: IdempotencyKey = None) -> Created:
+async def create_thread(agent: Agent, owner: Owner, body: Titled | None = None, key: ThreadKey = None) -> Created:
     """Make an empty thread."""
     return await agent.create_thread(owner, body.title if body else None, key)
 

@@ -104,20 +104,20 @@ class ChatBot:
     async def _pieces(self, update: int, message: Message, said: Said, reply: Reply) -> list[Piece]:
         """What to answer. Raises `Answered`, and `Refused` where the agent has no answer."""
         conversation = Conversation(self._agent, message.chat_id)
+        key = f"{self._telegram.bot.id}:{update}"
         match said:
             case Said("start"):
                 return plain(START.format(name=self._name, help=HELP))
             case Said("help"):
                 return plain(HELP)
             case Said("new"):
-                await self._patiently(message, reply, lambda: conversation.begin(update))
+                await self._patiently(message, reply, lambda: conversation.begin(key))
                 return plain(BEGUN)
             case Said("history"):
                 return plain(self._script(await self._patiently(message, reply, conversation.history)))
             case Said(text=""):
                 return plain(ONLY_TEXT)
         metadata = {"from": message.from_user.full_name} if message.from_user else {}
-        key = f"{self._telegram.bot.id}:{update}"
         async with self._telegram.typing(message.chat_id):
             text = await self._patiently(message, reply, lambda: conversation.ask(said.text, metadata, key, reply.grow))
         return render(text)

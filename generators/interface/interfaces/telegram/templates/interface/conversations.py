@@ -9,7 +9,6 @@ from agent_client import AgentClient, Away, Refused
 from agent_types import Event, Question
 
 HISTORY = 20  # messages that a history shows
-RECENT = 20  # threads among which a repeated /new looks for the one that it made
 KEY_REUSED = 422  # without wrong fields: the agent knows the message from another thread
 
 log = structlog.get_logger("conversations")
@@ -68,12 +67,9 @@ class Conversation:
             raise
         raise BrokeOff(Away().status, Away().detail)
 
-    async def begin(self, update: int) -> None:
-        """Make a new thread. Its title keeps an update that is delivered again from making another one."""
-        title = f"Update {update}"
-        recent = (await self._agent.threads(self._owner, limit=RECENT)).data
-        if all(thread.title != title for thread in recent):
-            await self._agent.create_thread(self._owner, title)
+    async def begin(self, key: str) -> None:
+        """Make a new thread, one for each key."""
+        await self._agent.create_thread(self._owner, key=key)
 
     async def history(self) -> list[tuple[str, str]]:
         """Who said what in the thread: the last messages of user and assistant."""

@@ -22,7 +22,11 @@ export const signOut = () => call('DELETE', 'session');
 export const getAgent = () => json('GET', 'agent');
 
 export const listThreads = (before) => json('GET', `threads?${page(before)}`);
-export const createThread = (title, signal) => json('POST', 'threads', { title }, { signal });
+
+/** Makes a conversation. The same `key` again asks for the same one. */
+export const createThread = (title, key, signal) =>
+  json('POST', 'threads', { title }, { signal, headers: { 'Idempotency-Key': key } });
+
 export const renameThread = (id, title) => call('PATCH', `threads/${encodeURIComponent(id)}`, { title });
 export const deleteThread = (id) => call('DELETE', `threads/${encodeURIComponent(id)}`);
 export const listMessages = (id, before) => json('GET', `threads/${encodeURIComponent(id)}/messages?${page(before)}`);

@@ -10,7 +10,8 @@ const LONGEST_TITLE = 60; // characters
 /**
  * A message on its way to the agent, and the reply on its way back.
  *
- * Each attempt carries the same key, so that the message is stored once and answered once however often it is sent.
+ * Each attempt carries the same key, so that the conversation is made once, and the message is stored once and answered
+ * once, however often they are sent.
  * Sends `start`, `thread` when its conversation has been made, `growth` when there is more to see, and `end`.
  */
 export class Turn extends EventTarget {
@@ -76,7 +77,7 @@ export class Turn extends EventTarget {
 
   async #attempt(reply, signal) {
     if (!this.thread) {
-      this.thread = (await createThread(titleOf(this.message), signal)).thread_id;
+      this.thread = (await createThread(titleOf(this.message), this.key, signal)).thread_id;
       this.dispatchEvent(new Event('thread'));
     }
     for await (const event of ask(this.thread, this.message, this.key, signal)) {

@@ -95,6 +95,17 @@ async def test_stream_that_breaks_ends_with_an_error(alice: httpx.AsyncClient, a
     assert data["status"] == 503
 
 
+async def test_thread_is_made_once_for_each_key(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+    made = [
+        await caller.post("/v1/threads", json={"title": "Tea"}, headers={"Idempotency-Key": key})
+        for caller, key in ((alice, "k1"), (alice, "k1"), (alice, "k2"), (bob, "k1"))
+    ]
+    assert {answer.status_code for answer in made} == {201}
+    assert made[0].json() == made[1].json()
+    assert len((await alice.get("/v1/threads")).json()["data"]) == 2
+    assert len((await bob.get("/v1/threads")).json()["data"]) == 1
+
+
 async def test_idempotency_key_passes_through(alice: httpx.AsyncClient, agent: FakeAgent) -> None:
     thread = await new_thread(alice)
     sent = [
