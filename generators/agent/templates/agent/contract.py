@@ -38,6 +38,10 @@ class LogicFailed(Exception):
     """Something the logic needs gave no answer. The text is for the log, never for callers."""
 
 
+class TooLong(LogicFailed):
+    """The question alone is more than the logic can take at once. The text is for the log, never for callers."""
+
+
 @dataclass(slots=True)
 class Message:
     """One message of a thread."""

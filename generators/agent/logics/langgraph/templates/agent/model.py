@@ -45,13 +45,13 @@ def build_model(settings: ModelSettings) -> BaseChatModel:
     """The model that the settings describe."""
     if settings.offline:
         return OfflineModel(delay=settings.llm_offline_delay)
-    from langchain_openai import ChatOpenAI  # takes a second that the stand-in does not need
+    from provider import ProviderModel  # takes a second that the stand-in does not need
 
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call
     budget: dict[str, Any] = {"max_tokens": settings.llm_max_tokens}
     if settings.llm_base_url:  # other servers know the limit by its older name only
         budget = {"extra_body": budget}
-    return ChatOpenAI(
+    return ProviderModel(
         model=settings.llm_model,
         api_key=settings.openai_api_key or SecretStr("none"),
         base_url=settings.llm_base_url,

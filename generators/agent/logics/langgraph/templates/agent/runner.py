@@ -78,7 +78,13 @@ def _explain(error: Exception) -> None:
     """Raise `LogicFailed` where it is known what to check."""
     if isinstance(error, GraphRecursionError):
         raise LogicFailed(f"no reply within {SETTINGS.llm_max_steps} steps: see LLM_MAX_STEPS") from error
-    if reason := None if OFFLINE else explain(error):
+    if OFFLINE:
+        return
+    from provider import inability  # takes a second that the stand-in does not need
+
+    if unable := inability(error):
+        raise unable from error
+    if reason := explain(error):
         raise LogicFailed(reason) from error
 
 

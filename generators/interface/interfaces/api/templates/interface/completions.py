@@ -21,8 +21,7 @@ from problems import REFUSED, error_object
 from streams import DONE, HEARTBEAT, EventStream, begin, while_connected
 from threads import IdempotencyKey
 
-# What a client tells the system are words of the caller, and weigh no more than its user's.
-ROLES = {"system": "user", "developer": "user", "user": "user", "assistant": "assistant"}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}  # the agent's words
 
 STREAM_EXAMPLE = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"agent",\
 "choices":[{"index":0,"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}]}

@@ -60,13 +60,15 @@ async def test_earlier_messages_are_the_history(openai: AsyncOpenAI, agent: Fake
         model="parrot",
         messages=[
             {"role": "system", "content": "You are a pirate."},
+            {"role": "developer", "content": "Be brief."},
             {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
             {"role": "assistant", "content": "ahoy"},
             {"role": "user", "content": "hello"},
         ],
     )
     assert agent.bodies[-1]["history"] == [
-        {"role": "user", "content": "You are a pirate."},
+        {"role": "system", "content": "You are a pirate."},
+        {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "ab"},
         {"role": "assistant", "content": "ahoy"},
     ]

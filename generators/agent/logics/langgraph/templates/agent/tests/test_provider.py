@@ -1,0 +1,218 @@
+"""Conversations that a strict server would refuse, and requests that some servers cannot take."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, ToolMessage, message_to_dict
+from langchain_core.messages.tool import ToolCall, invalid_tool_call
+
+import logic
+import runner
+from contract import LogicFailed, Message, TooLong
+from model import ModelSettings, build_model
+from tests.strict_server import Says, StrictServer, running
+
+pytestmark = pytest.mark.anyio
+
+PROMPT = ("system", logic.PROMPT)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
+    """The server, and the runner set to it."""
+    with running() as found:
+        monkeypatch.setattr(runner, "OFFLINE", False)
+        monkeypatch.setattr(runner, "graph", logic.build_graph(build_model(settings(found))))
+        yield found
+
+
+def settings(server: StrictServer) -> ModelSettings:
+    values = {"llm_base_url": server.url, "llm_timeout": 5, "llm_retries": 0}
+    return ModelSettings(openai_api_key=None).model_copy(update=values)
+
+
+async def whole(history: list[Message], question: str) -> str:
+    return (await runner.answer(history, question, {}))[-1].content
+
+
+async def streamed(history: list[Message], question: str) -> str:
+    items: list[Any] = [item async for item in runner.stream(history, question, {})]
+    reply: str = items[-1].content
+    assert "".join(item["text"] for item in items if isinstance(item, dict) and item["type"] == "token") == reply
+    return reply
+
+
+def user(text: str) -> Message:
+    return Message("user", text)
+
+
+def assistant(text: str) -> Message:
+    return Message("assistant", text)
+
+
+def call(*ids: str, text: str = "", invalid: str = "") -> Message:
+    calls = [ToolCall(name="add", args={"a": 2, "b": 3}, id=each) for each in ids]
+    wrong = [invalid_tool_call(name="add", args="{", id=invalid, error=None)] if invalid else []
+    message = AIMessage(text, tool_calls=calls, invalid_tool_calls=wrong)
+    return Message("assistant", text, {runner.OWN: message_to_dict(message)})
+
+
+def result(of: str) -> Message:
+    return Message("tool", "5", {runner.OWN: message_to_dict(ToolMessage("5", tool_call_id=of))})
+
+
+HISTORIES: dict[str, tuple[list[Message], list[tuple[str, str | None]]]] = {
+    "a turn that failed": ([user("one")], [PROMPT, ("user", "one\n\nlast")]),
+    "many that failed, some of them the same": (
+        [user("one"), assistant("two"), user("three"), user("three"), user("last")],
+        [PROMPT, ("user", "one"), ("assistant", "two"), ("user", "three\n\nlast")],
+    ),
+    "a system message of the caller": (
+        [Message("system", "Be a pirate."), user("one"), assistant("two")],
+        [("system", f"{logic.PROMPT}\n\nBe a pirate."), ("user", "one"), ("assistant", "two"), ("user", "last")],
+    ),
+    "a system message in between": (
+        [user("one"), Message("system", "Be a pirate."), assistant("two")],
+        [("system", f"{logic.PROMPT}\n\nBe a pirate."), ("user", "one"), ("assistant", "two"), ("user", "last")],
+    ),
+    "an empty reply": ([user("one"), assistant("")], [PROMPT, ("user", "one\n\nlast")]),
+    "two replies": (
+        [user("one"), assistant("two"), assistant("three")],
+        [PROMPT, ("user", "one"), ("assistant", "two\n\nthree"), ("user", "last")],
+    ),
+    "the assistant begins": (
+        [assistant("Ahoy!")],
+        [("system", f"{logic.PROMPT}\n\nYou began this conversation by saying: Ahoy!"), ("user", "last")],
+    ),
+    "a call and its result": (
+        [user("one"), call("a"), result("a"), assistant("two")],
+        [PROMPT, ("user", "one"), ("assistant", None), ("tool", "5"), ("assistant", "two"), ("user", "last")],
+    ),
+    "a call without a result": ([user("one"), call("a")], [PROMPT, ("user", "one\n\nlast")]),
+    "a call without a result, but with a text": (
+        [user("one"), call("a", text="two")],
+        [PROMPT, ("user", "one"), ("assistant", "two"), ("user", "last")],
+    ),
+    "two calls, one of them without a result": (
+        [user("one"), call("a", "b"), result("b"), assistant("two")],
+        [PROMPT, ("user", "one"), ("assistant", None), ("tool", "5"), ("assistant", "two"), ("user", "last")],
+    ),
+    "a call that could not be read beside one that could": (
+        [user("one"), call("a", invalid="b"), result("a"), assistant("two")],
+        [PROMPT, ("user", "one"), ("assistant", None), ("tool", "5"), ("assistant", "two"), ("user", "last")],
+    ),
+    "a result without a call": (
+        [user("one"), result("a"), assistant("two")],
+        [PROMPT, ("user", "one"), ("assistant", "two"), ("user", "last")],
+    ),
+    "a result that came twice": (
+        [user("one"), call("a"), result("a"), result("a"), assistant("two")],
+        [PROMPT, ("user", "one"), ("assistant", None), ("tool", "5"), ("assistant", "two"), ("user", "last")],
+    ),
+    "an empty reply after a call": (
+        [user("one"), call("a"), result("a"), assistant("")],
+        [PROMPT, ("user", "one\n\nlast")],
+    ),
+    "nothing": ([], [PROMPT, ("user", "last")]),
+}
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+@pytest.mark.parametrize("name", HISTORIES)
+async def test_a_strict_server_takes_whatever_was_said_before(server: StrictServer, name: str, lead: Any) -> None:
+    history, heard = HISTORIES[name]
+    assert await lead(history, "last") == f"You said {heard[-1][1]}"
+    assert server.heard == heard
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_two_calls_of_which_one_cannot_be_read(server: StrictServer, lead: Any) -> None:
+    server.answers = [Says(calls=(("add", '{"a": 2, "b": 3}'), ("add", '{"a": 2,')), finish="tool_calls")]
+    assert await lead([], "please add") == "You said 5"
+
+
+OVERFLOWS = [
+    (400, "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens."),
+    (400, "{'code': 'context_length_exceeded'}"),
+    (400, "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it"),  # llama.cpp
+    (400, "The decoder prompt (length 5000) is longer than the maximum model length of 4096."),  # vLLM
+    (400, "litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException"),
+    (400, "This endpoint's maximum context length is 4096 tokens. However, you requested about 5000 tokens"),
+    (400, "Prompt contains 5000 tokens, too large for model with 4096 maximum context length"),  # Mistral
+    (400, "The input token count (5000) exceeds the maximum number of tokens allowed (4096)."),  # Gemini
+    (400, "prompt is too long: 5000 tokens > 4096 maximum"),  # Anthropic
+    (400, "Trying to keep the first 5000 tokens, but the model has a context length of 4096"),  # LM Studio
+    (413, "Please reduce the length of the messages or completion."),  # Groq
+    (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096"),  # TGI
+    (500, "the input length exceeds the context length"),  # Ollama
+]
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+@pytest.mark.parametrize(("status", "error"), OVERFLOWS)
+async def test_a_window_that_is_too_long_is_trimmed(server: StrictServer, lead: Any, status: int, error: str) -> None:
+    server.overflow = Says(status=status, error=error)
+    server.longest = 500
+    history = [message for n in range(19) for message in (user(f"{n:05}" * 5), assistant("b" * 25))]
+    assert await lead(history, "last") == "You said last"
+    assert server.heard[0] == PROMPT
+    assert server.heard[1] == ("user", "00015" * 5)  # of 20 questions half, and of these half again
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_questions_that_failed_do_not_fill_the_window_for_ever(server: StrictServer, lead: Any) -> None:
+    server.longest = 500
+    assert await lead([user(f"{n}" * 100) for n in range(9)], "last") == f"You said {server.heard[-1][1]}"
+    assert [text[0] for text in server.heard[-1][1].split("\n\n")] == ["5", "6", "7", "8", "l"]
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_a_question_that_is_too_long_alone_is_given_up(server: StrictServer, lead: Any) -> None:
+    server.longest = 500
+    with pytest.raises(TooLong):
+        await lead([user("one"), assistant("two")], "x" * 600)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_another_refusal_is_not_tried_again(server: StrictServer, lead: Any) -> None:
+    for status in (400, 422, 429, 500):
+        server.answers = [Says(status=status, error="no such thing as a temperature")]
+        with pytest.raises(LogicFailed):
+            await lead([user("one"), assistant("two")], "last")
+    assert len(server.requests) == 4
+
+
+async def test_a_server_without_stream_options_is_asked_without_from_then_on(server: StrictServer) -> None:
+    server.knows_stream_options = False
+    assert [await streamed([], "one"), await streamed([], "two")] == ["You said one", "You said two"]
+    assert ["stream_options" in request for request in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_a_graph_without_tools_sends_none(
+    server: StrictServer, monkeypatch: pytest.MonkeyPatch, lead: Any
+) -> None:
+    monkeypatch.setattr(logic, "TOOLS", [])
+    monkeypatch.setattr(runner, "graph", logic.build_graph(build_model(settings(server))))
+    assert await lead([], "hello") == "You said hello"
+    assert "tools" not in server.requests[-1]
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "registry.ollama.ai/library/gemma:2b does not support tools"),
+        (404, 'No endpoints found that support tool use. Try disabling "add".'),
+        (400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
+        (500, "tools param requires --jinja flag"),
+        (400, "`tool calling` is not supported with this model"),
+    ],
+)
+async def test_a_model_without_tools_is_called_so(server: StrictServer, lead: Any, status: int, error: str) -> None:
+    server.answers = [Says(status=status, error=error)]
+    with pytest.raises(LogicFailed, match=r"LLM_MODEL.*TOOLS = \[\]"):
+        await lead([], "hello")
