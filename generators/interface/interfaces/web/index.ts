@@ -11,6 +11,6 @@ export const web = {
     { variable: 'WEB_LINK_TOKEN' },
     { variable: 'SESSION_SECRET', prefix: '' },
   ],
-  packages: ['fastapi', 'httptools', 'itsdangerous', 'limits', 'uvicorn'],
+  packages: ['fastapi', 'httptools', 'itsdangerous', 'uvicorn'],
   devPackages: ['httpx'],
 } as const satisfies Interface;

@@ -13,6 +13,7 @@ import problems
 import signin
 import threads
 from agent_client import AgentClient
+from attempts import Attempts
 from envelope import Envelope
 from gate import Agent
 from sessions import Sessions
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app = FastAPI(title=settings.agent_name, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.max_body = settings.max_body
     app.state.sessions = Sessions(settings)
-    app.state.attempts = signin.Attempts()
+    app.state.attempts = Attempts()
     app.add_api_route("/live", live)
     app.add_api_route("/health", health)
     app.include_router(signin.router)

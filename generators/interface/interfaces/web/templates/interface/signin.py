@@ -1,48 +1,20 @@
 """Signing in and out."""
 
 import math
-import time
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from limits import parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from pydantic import BaseModel, ConfigDict, Field
 
+from attempts import Attempts, network_of
 from gate import OpenRoute
 from sessions import NoSession, Sessions
 
-# Attempts of one address, and those of all of them together. The counts are this process's own.
-ATTEMPTS = parse("5/minute")
-ALL_ATTEMPTS = parse("50/minute")
+UNKNOWN_PROXY = "FORWARDED_ALLOW_IPS does not name this proxy, so all who come through it count as one"
 
+log = structlog.get_logger("signin")
 router = APIRouter(route_class=OpenRoute)
-
-
-class Attempts:
-    """Counts the attempts to sign in."""
-
-    def __init__(self) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-
-    async def count(self, request: Request) -> None:
-        """Count one attempt. Raises HTTPException: 429 when there were too many, which then do not fill the log."""
-        for limit, who in ((ATTEMPTS, _address(request)), (ALL_ATTEMPTS, "all")):
-            if not await self._limiter.hit(limit, who):
-                window = await self._limiter.get_window_stats(limit, who)
-                wait = max(1, math.ceil(window.reset_time - time.time()))
-                request.state.quiet = True
-                detail = f"Too many attempts to sign in. Try again in {wait} seconds."
-                raise HTTPException(429, detail, {"Retry-After": str(wait)})
-
-    async def forget(self, request: Request) -> None:
-        """Let an address that signed in begin anew."""
-        await self._limiter.clear(ATTEMPTS, _address(request))
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 class SignIn(BaseModel):
@@ -93,11 +65,25 @@ async def sign_in(
     attempts: Annotated[Attempts, Depends(_attempts)],
 ) -> None:
     """Open a session for who knows the password or has the link."""
-    await attempts.count(request)
+    host = request.client.host if request.client else ""
+    if wait := math.ceil(attempts.wait(host)):
+        request.state.quiet = True
+        detail = f"Too many attempts to sign in. Try again in {wait} seconds."
+        raise HTTPException(429, detail, {"Retry-After": str(wait)})
     if not sessions.accepts(body.password or body.token or ""):
+        attempts.fail(host)
+        _log_wait(request, host, attempts.wait(host))
         raise HTTPException(401, "This link does not work any more." if body.token else "This password is wrong.")
-    await attempts.forget(request)
+    attempts.forget(host)
     sessions.open(request, response)
+
+
+def _log_wait(request: Request, host: str, wait: float) -> None:
+    if not wait:
+        return
+    forwarded = request.headers.get("X-Forwarded-For")
+    hint = {"hint": UNKNOWN_PROXY} if forwarded and host not in forwarded else {}
+    log.warning("Sign-in is closed to a network", network=network_of(host), seconds=round(wait), **hint)
 
 
 @router.delete("/session", status_code=204)
