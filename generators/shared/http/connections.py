@@ -1,6 +1,8 @@
 """The HTTP connections. uvicorn waits for its callers, and takes a head of any length; here both have an end."""
 
 import asyncio
+import json
+from http import HTTPStatus
 from typing import Any, override
 
 from uvicorn.config import Config
@@ -9,10 +11,13 @@ from uvicorn.server import ServerState
 
 PATIENCE = 60.0  # seconds until a request must have arrived with its body, and in which some of an answer must be taken
 LARGEST_HEAD = 64 * 1024  # bytes of a request besides its body: line, headers, and what stands between chunks
+MOST_HEADERS = 100
+PIECE = 4 * 1024  # bytes after which a head is measured, however many arrive at once
+FAREWELL = 2.0  # seconds in which a refused caller can read why; closed at once, its system might throw the answer away
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, closed where the caller neither sends the request nor takes the answer, or never ends its head.
+    """One connection, closed where the caller neither sends the request nor takes the answer, or sends too long a head.
 
     Otherwise a few callers could fill the memory, before anything looks at who they are.
     """
@@ -26,15 +31,32 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._head = 0
+        self._asked = False  # whether there was a request with a whole head
+        self._refused = False
         self._arrival = self._in_time()
         self._taking: asyncio.TimerHandle | None = None
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._head += len(data)
-        super().data_received(data)
-        if self._head > LARGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("The head of a request is too long.")
+        for start in range(0, len(data), PIECE):
+            if self._refused or self.transport.is_closing():
+                return
+            piece = data[start : start + PIECE]
+            self._head += len(piece)
+            super().data_received(piece)
+            if self._head > LARGEST_HEAD:
+                self._refuse()
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._measure()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._measure()
+        super().on_headers_complete()
+        self._asked = True
 
     @override
     def on_message_begin(self) -> None:
@@ -49,6 +71,7 @@ class Connection(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
+        self._measure()
         self._head = 0
         self._arrival.cancel()
         super().on_message_complete()
@@ -70,6 +93,50 @@ class Connection(HttpToolsProtocol):
         if self._taking:
             self._taking.cancel()
         super().connection_lost(exc)
+
+    def _measure(self) -> None:
+        """Stop the parser where the head is too long. Raises ValueError, and so the request is refused."""
+        if self._is_too_long():
+            raise ValueError("the head of a request is too long")
+
+    def _is_too_long(self) -> bool:
+        return self._head > LARGEST_HEAD or len(self.headers or ()) > MOST_HEADERS
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse()
+
+    def _refuse(self) -> None:
+        """Say what is wrong with the request as a problem document, and close the connection."""
+        if self._refused:
+            return
+        self._refused = True
+        if self._asked and not self.cycle.response_complete:
+            if self.cycle.response_started or not self.cycle.more_body:  # the caller waits for another answer first
+                self.transport.close()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(self._refusal())
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._arrival.cancel()
+        self._arrival = self.loop.call_later(FAREWELL, self.transport.close)
+
+    def _refusal(self) -> bytes:
+        status, detail = HTTPStatus.BAD_REQUEST, "The request cannot be read."
+        if self._is_too_long():
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            detail = f"A request has at most {LARGEST_HEAD} bytes and {MOST_HEADERS} headers before its body."
+        problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+        body = json.dumps(problem).encode()
+        head = f"""HTTP/1.1 {status.value} {status.phrase}\r
+Content-Type: application/problem+json\r
+Content-Length: {len(body)}\r
+Connection: close\r
+\r
+"""
+        return head.encode() + body
 
     def _in_time(self) -> asyncio.TimerHandle:
         return self.loop.call_later(PATIENCE, self._give_up)

@@ -1,6 +1,7 @@
-"""What happens to connections on which nothing comes, or no end of it, or from which nothing is read."""
+"""What happens to connections on which nothing comes, or too much or no end of it, or from which nothing is read."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
@@ -52,6 +53,18 @@ async def until(condition: Callable[[], bool]) -> None:
     pytest.fail("in vain for 10 seconds")
 
 
+def is_refused(answer: bytes, status: int) -> None:
+    """Check that a whole problem document came, and nothing before or after it."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    line, *headers = head.decode().split("\r\n")
+    assert line.startswith(f"HTTP/1.1 {status} ")
+    assert {"Content-Type: application/problem+json", "Connection: close"} <= set(headers)
+    assert f"Content-Length: {len(body)}" in headers
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert problem["detail"]
+
+
 async def closed(server: uvicorn.Server) -> None:
     """Wait until the server has no connection left."""
     await until(lambda: not server.server_state.connections)
@@ -87,9 +100,88 @@ async def test_a_head_without_an_end_ends_the_connection(server: uvicorn.Server,
         for _ in range(200):
             writer.write(piece)
             await writer.drain()
-    with suppress(ConnectionError):  # the answer may be lost where there was more to read
-        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    is_refused(await reader.read(), 431)
+    writer.close()
     await closed(server)
+
+
+TOO_MUCH = b"a" * 70 * 1024
+TOO_LONG = {
+    "line": b"GET /" + TOO_MUCH + b" HTTP/1.1\r\nHost: here\r\n\r\n",
+    "query": b"GET /?" + TOO_MUCH + b" HTTP/1.1\r\nHost: here\r\n\r\n",
+    "header": b"GET / HTTP/1.1\r\nHost: here\r\nX-Long: " + TOO_MUCH + b"\r\n\r\n",
+    "name of a header": b"GET / HTTP/1.1\r\nHost: here\r\n" + TOO_MUCH + b": long\r\n\r\n",
+    "headers": b"GET / HTTP/1.1\r\nHost: here\r\n" + (b"X-Some: " + b"a" * 1500 + b"\r\n") * 50 + b"\r\n",
+    "many headers": b"GET / HTTP/1.1\r\nHost: here\r\n" + b"a:\r\n" * 101 + b"\r\n",
+    "with a body": HEAD + b"X-Long: " + TOO_MUCH + b"\r\n\r\nabcd",
+    "trailer": HEAD_OF_CHUNKS + TOO_MUCH + b"\r\n\r\n",
+    "many trailers": HEAD_OF_CHUNKS + b"\r\n" + b"a:\r\n" * 101 + b"\r\n",
+    "between chunks": HEAD_OF_CHUNKS.replace(b"\r\n0\r\n", b"\r\n" + b"1\r\na\r\n" * 20_000 + b"0\r\n") + b"x\r\n\r\n",
+    "chunk's extension": HEAD_OF_CHUNKS.replace(b"\r\n0\r\n", b"\r\n0;" + TOO_MUCH + b"\r\n") + b"x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", TOO_LONG.values(), ids=TOO_LONG)
+@pytest.mark.parametrize("segment", [2**20, 1000], ids=["in one segment", "in many"])
+async def test_too_long_a_head_is_refused(server: uvicorn.Server, request_: bytes, segment: int) -> None:
+    reader, writer = await connect(server)
+    for start in range(0, len(request_), segment):
+        writer.write(request_[start : start + segment])
+        await writer.drain()
+    is_refused(await reader.read(), 431)
+    writer.close()
+    await closed(server)
+
+
+async def test_what_is_no_request_is_refused(server: uvicorn.Server) -> None:
+    reader, writer = await connect(server)
+    writer.write(b"hello\r\n\r\n")
+    is_refused(await reader.read(), 400)
+    writer.close()
+    await closed(server)
+
+
+async def test_who_stays_after_a_refusal_is_left(server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "FAREWELL", PATIENCE)
+    reader, writer = await connect(server)
+    writer.write(TOO_LONG["header"])
+    is_refused(await reader.read(), 431)
+    with suppress(ConnectionError):
+        while server.server_state.connections:
+            writer.write(TOO_MUCH)
+            await writer.drain()
+    await closed(server)
+    writer.close()
+
+
+async def test_an_answer_is_not_mixed_with_a_refusal(server: uvicorn.Server) -> None:
+    reader, writer = await connect(server)
+    writer.write(HEAD + b"\r\nabcd" + TOO_LONG["header"])
+    assert await reader.read() == b""
+    writer.close()
+    await closed(server)
+
+
+@pytest.mark.parametrize("segment", [2**20, 1000], ids=["in one segment", "in many"])
+async def test_a_long_head_is_taken_and_so_is_the_next(server: uvicorn.Server, segment: int) -> None:
+    reader, writer = await connect(server)
+    for body in (b"abcd", b"efgh"):
+        request = HEAD + b"X-Some: value\r\n" * 90 + b"X-Long: " + TOO_MUCH[: 55 * 1024] + b"\r\n\r\n" + body
+        for start in range(0, len(request), segment):
+            writer.write(request[start : start + segment])
+            await writer.drain()
+        assert (await reader.readuntil(body)).startswith(b"HTTP/1.1 200 OK")
+    writer.write(TOO_LONG["header"])
+    is_refused(await reader.read(), 431)
+    writer.close()
+
+
+async def test_a_long_body_is_no_head(server: uvicorn.Server) -> None:
+    reader, writer = await connect(server)
+    body = b"a" * 2**20
+    writer.write(HEAD.replace(b"Length: 4", b"Length: %d" % len(body)) + b"\r\n" + body)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+    assert await reader.readexactly(len(body)) == body
     writer.close()
 
 
