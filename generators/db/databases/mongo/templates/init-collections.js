@@ -46,7 +46,28 @@ for (const [collection, indexes] of Object.entries(INDEXES)) {
   for (const [keys, options = {}] of indexes) agent[collection].createIndex(keys, options);
 }
 
+// What the agent may do with all collections of this database. The built-in role readWrite could drop them, too.
+const ROLE = 'agent';
+const RIGHTS = {
+  privileges: [
+    { resource: { db: name, collection: '' }, actions: ['find', 'insert', 'update', 'remove', 'listIndexes'] },
+  ],
+  roles: [],
+};
+
+function makeRole() {
+  try {
+    if (agent.getRole(ROLE)) agent.updateRole(ROLE, RIGHTS);
+    else agent.createRole({ role: ROLE, ...RIGHTS });
+    return ROLE;
+  } catch (refusal) {
+    if (refusal.codeName !== 'CommandNotFound') throw refusal;
+    print('! this server only imitates MongoDB and has no roles of its own: the agent may drop its collections');
+    return 'readWrite';
+  }
+}
+
 // Kept in `admin` and not in the database itself, so that a wrong password and a wrong DB_NAME can be told apart.
-const account = { pwd: variable('DB_PASSWORD'), roles: [{ role: 'readWrite', db: name }] };
+const account = { pwd: variable('DB_PASSWORD'), roles: [{ role: makeRole(), db: name }] };
 if (admin.getUser(user)) admin.updateUser(user, account);
 else admin.createUser({ user, ...account });

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The agent's role, which owns the tables, is no administrator, and can connect to this database only; and the passwords
-# of both roles.
+# The agent's role, which can connect to this database only, and read and write the rows of its tables: they belong to the
+# administrator, so the agent can neither drop nor alter them. And the passwords of both roles.
 # Runs by itself on an empty volume; every deployment applies it again, so a new DB_PASSWORD takes effect.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ export PGPASSWORD="${PGPASSWORD:-${POSTGRES_PASSWORD:-}}"
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
   --username "${POSTGRES_USER:-postgres}" --dbname "${POSTGRES_DB}" <<'SQL'
 set client_min_messages = warning;
+set lock_timeout = '10s';
 set log_statement = 'none'; -- no password in the server's log,
 set log_min_error_statement = 'panic'; -- not even when a statement fails
 \getenv agent DB_USER
@@ -28,8 +29,14 @@ alter role :"agent" login nosuperuser nocreatedb nocreaterole noreplication noby
   connection limit 100 password :'password';
 alter role current_user password :'administrators';
 
-select format('alter table public.%I owner to %I', tablename, :'agent')
-from pg_tables where schemaname = 'public' and tableowner <> :'agent' \gexec
+-- In version 0.1 the tables belonged to the agent. Each changes hands in a transaction of its own, with the agent's
+-- rights, as agents are at work.
+select format(
+  'alter table %1$I.%2$I owner to current_user; grant select, insert, update, delete on %1$I.%2$I to %3$I',
+  schemaname, tablename, tableowner
+)
+from pg_tables where tableowner = :'agent' \gexec
+reassign owned by :"agent" to current_user;
 
 select format('revoke all on database %I from public', datname)
 from pg_database where datname in ('postgres', 'template1', current_database()) \gexec
@@ -37,4 +44,6 @@ from pg_database where datname in ('postgres', 'template1', current_database()) 
 revoke all on schema public from public;
 grant connect on database :"DBNAME" to :"agent";
 grant usage on schema public to :"agent";
+grant select, insert, update, delete on all tables in schema public to :"agent";
+grant usage, select, update on all sequences in schema public to :"agent";
 SQL

@@ -33,7 +33,7 @@ HINTS: dict[type[Exception], str] = {
     asyncpg.InvalidAuthorizationSpecificationError: "the role was refused: check DB_USER and DB_PASSWORD",
     asyncpg.InvalidCatalogNameError: "the server has no such database: check DB_NAME",
     asyncpg.UndefinedTableError: "the tables are missing: apply init-tables.sql",
-    asyncpg.InsufficientPrivilegeError: "the tables belong to another role: apply init-role.sh",
+    asyncpg.InsufficientPrivilegeError: "the role lacks rights on the tables: apply init-role.sh",
     asyncpg.DiskFullError: "the database's disk is full",
     asyncpg.TooManyConnectionsError: "the database has no connection left: check DATABASE_POOL",
     socket.gaierror: "the database's host is not found: check that it runs, and DATABASE_URL",

@@ -352,8 +352,20 @@ async def test_an_answer_larger_than_a_document_is_refused(kept: MongoMemory, ow
 
 # Rights and outages
 
+REFUSED: list[Document] = [
+    {"drop": "messages"},
+    {"dropDatabase": 1},
+    {"dropIndexes": "messages", "index": "*"},
+    {"convertToCapped": "messages", "size": 4096},
+    {"collMod": "messages", "validator": {"_id": None}},
+    {"create": "another"},
+    {"createIndexes": "messages", "indexes": [{"key": {"content": 1}, "name": "another"}]},
+    {"createUser": "another", "pwd": "another", "roles": []},
+    {"grantRolesToUser": "another", "roles": ["dbOwner"]},
+]
 
-async def test_the_user_may_use_this_database_only(real: Settings) -> None:
+
+async def test_the_user_reads_and_writes_documents_of_this_database_and_does_nothing_else(real: Settings) -> None:
     password = real.database_password.get_secret_value()
     async with AsyncMongoClient[Document](real.database_url, password=password, authSource="admin") as client:
         name = client.get_default_database().name
@@ -361,10 +373,13 @@ async def test_the_user_may_use_this_database_only(real: Settings) -> None:
         roles = status["authInfo"]["authenticatedUserRoles"]
         if not roles:  # and yet this user can do all that the other tests do
             pytest.skip("this server keeps no roles")
-        assert roles == [{"role": "readWrite", "db": name}]
+        assert roles == [{"role": "agent", "db": name}]
         for elsewhere in (client.admin, client[f"{name}_2"]):
             with pytest.raises(OperationFailure, match="not authorized"):
                 await elsewhere.threads.find_one({})
+        for command in REFUSED:
+            with pytest.raises(OperationFailure, match="not authorized"):
+                await client[name].command(command)
 
 
 def test_the_reason_of_an_outage_says_nothing_else() -> None:
