@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from auth import KEY, NAME, OWNER, Owner, bearer, described, named
 from contract import Memory, Message, Turn, Unavailable
 from problems import REFUSED, explain, problem
+from transfer import move_all
 from turns import Turns, thread_of
 
 VERSION = "1.0.0"
@@ -75,7 +76,21 @@ class Titled(Body):
     title: Annotated[Text, Field(max_length=200)] | None = None
 
 
-FIELDS = frozenset({*Ask.model_fields, *Said.model_fields, *Titled.model_fields, "limit", "before"})
+class Kept(Body):
+    """A message that is stored and not answered."""
+
+    message: Annotated[Text, Field(min_length=1, max_length=32_000)]
+
+
+class Owned(Body):
+    """Who is to have the threads."""
+
+    owner: Name
+
+
+FIELDS = frozenset(
+    {*Ask.model_fields, *Said.model_fields, *Titled.model_fields, *Owned.model_fields, "limit", "before"}
+)
 
 
 # What callers get
@@ -207,6 +222,13 @@ async def create_thread(request: Request, owner: Owner, body: Titled | None = No
     return {"thread_id": await _memory(request).create(owner, body.title if body else None, thread_id)}
 
 
+@router.post("/messages", status_code=201, openapi_extra=KEYED)
+async def keep_message(request: Request, owner: Owner, body: Kept) -> dict[str, str]:
+    """Store a message in a thread of its own without answering it, once for each key."""
+    async with _turns(request).open(owner, None, named(request, KEY), body.message) as turn:
+        return {"thread_id": str(turn.thread_id)}
+
+
 @router.get("/threads", openapi_extra=OWNED)
 async def list_threads(
     request: Request, owner: Owner, limit: Limit = 50, before: Annotated[str | None, Query(pattern=NAME)] = None
@@ -218,6 +240,12 @@ async def list_threads(
         for thread in found[:limit]
     ]
     return Page(data=items, has_more=len(found) > limit)
+
+
+@router.patch("/threads", status_code=204, openapi_extra=OWNED)
+async def move_threads(request: Request, owner: Owner, body: Owned) -> None:
+    """Give all threads of the owner to another one. May be repeated, and none of them may be in use."""
+    await move_all(_memory(request), owner, body.owner)
 
 
 @router.patch("/threads/{thread_id}", status_code=204, openapi_extra=OWNED)

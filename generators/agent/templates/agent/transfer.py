@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
@@ -91,6 +91,29 @@ async def import_all(memory: Memory, source: BinaryIO) -> Totals:
     if restoration:
         await restoration.finish()
     return totals
+
+
+async def move_all(memory: Memory, owner: str, to: str) -> None:
+    """Give all threads of an owner to another one, newest first. A move that was interrupted is finished by the next.
+
+    Args:
+        memory: where the threads are; none of them may be in use.
+        owner: whose they are.
+        to: whose they are to be.
+
+    Raises:
+        Refused: the other owner has a thread of the same id that is not the same.
+        Unavailable: the database did not answer.
+    """
+    while owner != to and (threads := await memory.threads(owner, PIECE)):
+        for thread in threads:
+            restoration = await Restoration.begin(memory, to, thread)
+            async with aclosing(memory.every_message(owner, thread.id)) as messages:
+                async for message in messages:
+                    await restoration.add(message)
+            await restoration.finish()
+            with suppress(NotFound):  # another call was faster
+                await memory.delete(owner, thread.id)
 
 
 async def refuse_unless_empty(memory: Memory) -> None:

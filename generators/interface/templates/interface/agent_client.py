@@ -135,6 +135,14 @@ class AgentClient:
         """A page of the owner's threads, the newest first; `before` names the thread that the page comes after."""
         return _read(Threads, await self._call("GET", "/threads", owner, query=_page(limit, before)))
 
+    async def move_threads(self, owner: str, to: str) -> None:
+        """Give all threads of an owner to another one. May be repeated; none of them may be in use."""
+        await self._call("PATCH", "/threads", owner, body={"owner": to})
+
+    async def keep_message(self, owner: str, message: str, key: str) -> Created:
+        """Have a message stored without an answer, in a thread of its own; once for each key."""
+        return _read(Created, await self._call("POST", "/messages", owner, key=key, body={"message": message}))
+
     async def rename_thread(self, owner: str, thread_id: str, title: str | None) -> None:
         """Give a thread another title."""
         await self._call("PATCH", _path(thread_id), owner, body={"title": title})

@@ -324,7 +324,7 @@ class TestIdempotency:
             for method, call in methods.items()
             if any(parameter["name"] == "Idempotency-Key" for parameter in call.get("parameters", []))
         }
-        assert keyed == {("post", "/invoke"), ("post", "/stream"), ("post", "/threads")}
+        assert keyed == {("post", "/invoke"), ("post", "/messages"), ("post", "/stream"), ("post", "/threads")}
 
     async def test_ten_messages_at_once_are_ten_pairs(self, client: httpx.AsyncClient) -> None:
         thread_id = await new_thread(client)
@@ -458,6 +458,32 @@ class TestThreads:
             await client.patch(f"/threads/{thread_id}", json={"title": "Trip"}),
         ):
             is_problem(again, 404)
+
+    async def test_a_message_is_kept_without_an_answer(self, client: httpx.AsyncClient, logic: EchoLogic) -> None:
+        found = [
+            await client.post("/messages", json={"message": "keep me"}, headers={"Idempotency-Key": key})
+            for key in ("k1", "k1", "k2")
+        ]
+        first, again, second = [response.json()["thread_id"] for response in found]
+        assert [response.status_code for response in found] == [201, 201, 201]
+        assert first == again != second
+        assert await stored(client, first) == [("user", "keep me")]
+        assert logic.calls == 0
+        assert (await client.delete(f"/threads/{first}")).status_code == 204, "nothing holds it"
+        other = await client.post("/messages", json={"message": "another"}, headers={"Idempotency-Key": "k2"})
+        is_problem(other, 422)
+
+    async def test_threads_are_given_to_another_owner(self, client: httpx.AsyncClient) -> None:
+        thread_id = await new_thread(client)
+        await client.post("/invoke", json={"message": "hi", "thread_id": thread_id})
+        said = await stored(client, thread_id)
+        for _ in range(2):
+            assert (await client.patch("/threads", json={"owner": "api:bob"})).status_code == 204
+        assert (await client.get("/threads")).json()["data"] == []
+        client.headers.update(OTHER)
+        assert await stored(client, thread_id) == said
+        for body in ({}, {"owner": ""}, {"owner": "a b"}, {"owner": "api:ann", "more": 1}):
+            is_problem(await client.patch("/threads", json=body), 422)
 
     async def test_a_thread_may_be_made_without_a_body(self, client: httpx.AsyncClient) -> None:
         assert (await client.post("/threads")).status_code == 201

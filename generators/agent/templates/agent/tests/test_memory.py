@@ -23,6 +23,7 @@ from settings import Settings
 from tests.database import age
 from tests.fakes import InMemory
 from tests.proxy import Proxy
+from transfer import move_all
 
 pytestmark = pytest.mark.anyio
 
@@ -487,6 +488,26 @@ class TestTheWholeMemory:
         turn = await other.begin("thread 1", "first 1", "question 1", wait=0)
         assert turn.answer is not None
         assert (turn.answer.role, turn.answer.content, turn.answer.usage) == ("assistant", log[3].content, log[3].usage)
+
+    async def test_an_owner_gives_all_threads_to_another(self, backend: Backend) -> None:
+        for n in range(3):
+            await backend.turn(f"thread {n}", f"key {n}", f"question {n}", f"reply {n}", create=True)
+        await backend.memory.release(await backend.begin("thread 1", "open", "unanswered"))
+        await backend.memory.rename(backend.owner, "thread 2", "a title")
+        given = await self.everything(backend)
+        other = Backend(backend.memory, backend.age, f"{backend.owner}-other")
+        thread, messages = given[1]
+        await backend.memory.restore(other.owner, thread, messages[:1])  # as an attempt that broke off left it
+        for _ in range(2):
+            await move_all(backend.memory, backend.owner, other.owner)
+        assert await self.everything(other) == given
+        assert await self.everything(backend) == []
+        await move_all(backend.memory, other.owner, other.owner)
+        assert await self.everything(other) == given
+        assert (await other.begin("thread 0", "key 0", "question 0")).answer is not None
+        assert [message.content for message in (await other.begin("thread 2", "next")).history] == [
+            *("question 2", "reply 2")
+        ]
 
     async def test_what_is_restored_twice_is_there_once(self, backend: Backend) -> None:
         thread = Thread("moved", "a title", at(2024), at(2025))

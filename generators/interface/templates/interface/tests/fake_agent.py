@@ -59,6 +59,8 @@ class FakeAgent:
                 web.get("/info", self.info),
                 web.post("/threads", self.create),
                 web.get("/threads", self.list_threads),
+                web.patch("/threads", self.move),
+                web.post("/messages", self.keep),
                 web.patch("/threads/{id}", self.rename),
                 web.delete("/threads/{id}", self.delete),
                 web.get("/threads/{id}/messages", self.messages),
@@ -129,6 +131,25 @@ class FakeAgent:
         names = [thread["thread_id"] for thread in mine]
         start = names.index(request.query["before"]) + 1 if "before" in request.query else 0
         return _page(mine[start:], int(request.query["limit"]))
+
+    async def move(self, request: web.Request) -> web.Response:
+        """Give all threads of an owner to another one."""
+        to = (await request.json())["owner"]
+        places = list(self.threads)
+        self.threads = {
+            (to if owner == _owner(request) else owner, thread_id): self.threads[owner, thread_id]
+            for owner, thread_id in places
+        }
+        return web.Response(status=204)
+
+    async def keep(self, request: web.Request) -> web.Response:
+        """Store a message without an answer, once a key."""
+        thread_id = f"kept-{request.headers['Idempotency-Key']}"
+        now = datetime.now(UTC).isoformat()
+        message = {"id": 1, "role": "user", "content": (await request.json())["message"], "created_at": now}
+        thread = {"thread_id": thread_id, "title": None, "created_at": now, "updated_at": now, "messages": [message]}
+        self.threads.setdefault((_owner(request), thread_id), thread)
+        return web.json_response({"thread_id": thread_id}, status=201)
 
     async def rename(self, request: web.Request) -> web.Response:
         """Give a thread another title."""

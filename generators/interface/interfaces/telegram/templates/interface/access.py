@@ -4,7 +4,7 @@ import re
 from collections import deque
 from datetime import datetime, timedelta
 
-from telegram import Message
+from telegram import Chat, Message, User
 
 ENTRY = re.compile(r"-?[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}|\*")
 MINUTE = timedelta(minutes=1)
@@ -30,9 +30,29 @@ class Guests:
     def invite(self, message: Message) -> bool:
         """Whether the writer, or everybody in the group, may talk to the bot."""
         names = {"*", str(message.chat_id)}
-        if message.from_user:
-            names |= {str(message.from_user.id), (message.from_user.username or "").lower()}
+        if writer := writer_of(message):
+            names |= {str(writer.id), (writer.username or "").lower()}
         return not self._known.isdisjoint(names)
+
+    def follow(self, old: int, new: int) -> bool:
+        """Let everybody in a group in as before, now that it has another id. Returns whether that changes anything."""
+        if str(old) not in self._known or str(new) in self._known:
+            return False
+        self._known.add(str(new))
+        return True
+
+
+def writer_of(message: Message) -> User | Chat | None:
+    """Who wrote a message: a person, or the group or channel in whose name it was written.
+
+    In the second case Telegram names a bot of its own as the person, the same one for everybody.
+    """
+    return message.sender_chat or message.from_user
+
+
+def name_of(writer: User | Chat) -> str:
+    """How the writer is called."""
+    return (writer.full_name if isinstance(writer, User) else writer.effective_name) or ""
 
 
 class Pace:

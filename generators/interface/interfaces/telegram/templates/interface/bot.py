@@ -1,19 +1,20 @@
 """The bot: what a person gets in return for a message."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import SystemRandom
 
 import structlog
-from telegram import Message
-from telegram.error import TelegramError
+from telegram import Chat, Message, User
+from telegram.error import NetworkError, TelegramError
 
-from access import Guests, Pace
+from access import Guests, Pace, name_of, writer_of
 from agent_client import AgentClient, Refused, WrongAgent
 from conversations import Answered, BrokeOff, Conversation
 from formatting import Piece, plain, render
-from incoming import Said, read
+from incoming import Moved, Place, Said, read
 from replies import Reply
 from settings import Settings
 from telegram_api import Telegram
@@ -24,17 +25,19 @@ HELP = """/new begins a new conversation, in which I know nothing of what was sa
 /help shows this.
 
 In a group, mention me or reply to one of my messages."""
-PRIVATE = "Sorry, I am a private bot. My owner can let you in: by adding {id} to ALLOWED_USERS."
+PRIVATE = "Sorry, I am a private bot. My owner can let you in: by adding {ids} to ALLOWED_USERS."
+FOR_ALL = "{id} for everybody in this group"
 HASTE = "That was a lot for one minute. Please wait a little, then send this message again."
 ONLY_TEXT = "Sorry, I can read text only."
 BEGUN = "This is a new conversation."
 NO_HISTORY = "Nothing has been said in this conversation yet."
+FULL = "So many messages wait for an answer here that I cannot take this one. Please send it again later."
 WAITING = "I cannot answer at the moment. Your message is kept, and I answer it as soon as I can."
 REFUSED = "Sorry, I cannot answer this message. {reason}"
 BROKE_OFF = "The answer broke off each time that I tried."
 FAILED = "Sorry, something went wrong. Please send your message again."
 
-REFUSALS = 5  # a minute that one person is told; further messages get no answer
+ALBUMS = 100  # that are known, so that each is answered once
 MOST_TRIES = 5  # at a message whose answer breaks off
 LONGEST_PAUSE = 5.0  # seconds between two tries
 PASSING = {404, 409, 429, 503, 504}  # refusals that pass: the thread was just deleted, is in use, ...
@@ -56,20 +59,40 @@ class ChatBot:
         self._name = settings.agent_name
         self._guests = Guests(settings.allowed_users)
         self._pace = Pace(settings.messages_per_minute)
-        self._refusals = Pace(REFUSALS)
+        self._albums: deque[str] = deque(maxlen=ALBUMS)
         self._telegram = telegram
         self._agent = agent
         self._stopping = stopping
 
-    async def answer(self, update: int, message: Message) -> None:
+    def admit(self, message: Message) -> Said | Moved | None:
+        """What of a message is to be answered; None where nothing is. Whoever may not write is told so, if that can be.
+
+        Nothing waits for what this tells, so strangers do not hold up anybody.
+        """
+        said = read(message, self._telegram.bot.bot)
+        if isinstance(said, Moved) and self._guests.follow(said.old, said.new):
+            log.warning("A group has another id now: put it into ALLOWED_USERS", former=said.old, new=said.new)
+        if said is None or isinstance(said, Moved):
+            return said
+        if self._is_of_album(message):
+            return None
+        if refusal := self._refusal(message, said):
+            self._telegram.notices.post(message, refusal)
+            return None
+        return said
+
+    async def answer(self, update: int, message: Message, said: Said | Moved) -> None:
         """Answer a message. Returns when the answer has arrived, or when it is clear that it never will.
 
         Args:
             update: Telegram's number of the update, by which the agent knows a message that is delivered again.
             message: The message.
+            said: What `admit` made of it.
         """
         try:
-            if said := read(message, self._telegram.bot.bot):
+            if isinstance(said, Moved):
+                await self._move(message, said)
+            else:
                 await self._respond(update, message, said)
         except TelegramError as error:
             log.warning("Telegram does not take the answer", reason=error.message)
@@ -80,11 +103,6 @@ class ChatBot:
 
     async def _respond(self, update: int, message: Message, said: Said) -> None:
         reply = Reply(self._telegram, message)
-        writer = message.from_user.id if message.from_user else message.chat_id
-        if refusal := self._refusal(writer, message):
-            if self._refusals.admit(writer, message.date):
-                await reply.finish(plain(refusal.format(id=writer)))
-            return
         try:
             pieces = await self._pieces(update, message, said, reply)
         except Answered:
@@ -96,14 +114,31 @@ class ChatBot:
             pieces = plain(REFUSED.format(reason=reason))
         await reply.finish(pieces)
 
-    def _refusal(self, writer: int, message: Message) -> str | None:
+    async def _move(self, message: Message, moved: Moved) -> None:
+        """Go on in a supergroup with what was said while it was a group."""
+        conversation = Conversation(self._agent, Place(moved.old))
+        await self._patiently(message, None, lambda: conversation.move(Place(moved.new)))
+
+    def _is_of_album(self, message: Message) -> bool:
+        """Whether it is a further picture of an album, which has been answered already."""
+        if not message.media_group_id:
+            return False
+        known = message.media_group_id in self._albums
+        self._albums.append(message.media_group_id)
+        return known
+
+    def _refusal(self, message: Message, said: Said) -> str | None:
+        writer = writer_of(message)
         if not self._guests.invite(message):
-            return PRIVATE
-        return None if self._pace.admit(writer, message.date) else HASTE
+            return _private(message, writer)
+        if not self._pace.admit(writer.id if writer else message.chat_id, message.date):
+            return HASTE
+        return None if said.command or said.text else ONLY_TEXT
 
     async def _pieces(self, update: int, message: Message, said: Said, reply: Reply) -> list[Piece]:
         """What to answer. Raises `Answered`, and `Refused` where the agent has no answer."""
-        conversation = Conversation(self._agent, message.chat_id)
+        place = Place.of(message)
+        conversation = Conversation(self._agent, place)
         key = f"{self._telegram.bot.id}:{update}"
         match said:
             case Said("start"):
@@ -115,10 +150,8 @@ class ChatBot:
                 return plain(BEGUN)
             case Said("history"):
                 return plain(self._script(await self._patiently(message, reply, conversation.history)))
-            case Said(text=""):
-                return plain(ONLY_TEXT)
-        metadata = {"from": message.from_user.full_name} if message.from_user else {}
-        async with self._telegram.typing(message.chat_id):
+        metadata = {"from": name_of(writer)} if (writer := writer_of(message)) else {}
+        async with self._telegram.typing(place):
             text = await self._patiently(message, reply, lambda: conversation.ask(said.text, metadata, key, reply.grow))
         return render(text)
 
@@ -126,8 +159,8 @@ class ChatBot:
         names = {"user": "You", "assistant": self._name}
         return "\n\n".join(f"{names[role]}: {content}" for role, content in history) or NO_HISTORY
 
-    async def _patiently[T](self, message: Message, reply: Reply, ask: Callable[[], Awaitable[T]]) -> T:
-        """What the agent answers, however long it is away. The person is told once that it takes longer.
+    async def _patiently[T](self, message: Message, reply: Reply | None, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the agent answers, however long it is away. Where there is to be a reply, the person is told once.
 
         Raises:
             Refused: The agent has no answer.
@@ -142,11 +175,20 @@ class ChatBot:
                 tries += isinstance(refused, BrokeOff)
                 if tries == MOST_TRIES:
                     raise Refused(refused.status, BROKE_OFF) from refused
-            if not told and not reply.begun:
-                told = True
-                await Reply(self._telegram, message).finish(plain(WAITING))
+            if reply and not reply.begun and not told:
+                told = await self._tell(message, WAITING)
             await self._pause(pause * SystemRandom().uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _tell(self, message: Message, text: str) -> bool:
+        """Send a notice at once. Returns whether it was taken, or never will be."""
+        try:
+            await self._telegram.notices.send(message, text)
+        except NetworkError:
+            return False
+        except TelegramError:
+            return True
+        return True
 
     async def _pause(self, seconds: float) -> None:
         """Wait; but not when the process is to end, for then the message is left to the next one."""
@@ -156,3 +198,12 @@ class ChatBot:
         except TimeoutError:
             return
         raise asyncio.CancelledError
+
+
+def _private(message: Message, writer: User | Chat | None) -> str:
+    """The refusal of a stranger, with the ids that would let him in."""
+    group = None if message.chat.type == Chat.PRIVATE else message.chat_id
+    ids = [str(writer.id)] if writer and writer.id != group else []
+    if group:
+        ids.append(FOR_ALL.format(id=group))
+    return PRIVATE.format(ids=" or ".join(ids))

@@ -1,4 +1,4 @@
-"""What a chat has with the agent: its newest thread, and the threads before it."""
+"""What a chat, or a topic of it, has with the agent: its newest thread, and the threads before it."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -7,6 +7,7 @@ import structlog
 
 from agent_client import AgentClient, Away, Refused
 from agent_types import Event, Question
+from incoming import Place
 
 HISTORY = 20  # messages that a history shows
 KEY_REUSED = 422  # without wrong fields: the agent knows the message from another thread
@@ -23,16 +24,16 @@ class Answered(Exception):
 
 
 class Conversation:
-    """The conversation of a chat. Its methods raise `Refused` as those of `AgentClient` do.
+    """The conversation of a place. Its methods raise `Refused` as those of `AgentClient` do.
 
     Args:
         agent: The agent.
-        chat: Telegram's number of the chat.
+        place: The chat or the topic.
     """
 
-    def __init__(self, agent: AgentClient, chat: int) -> None:
+    def __init__(self, agent: AgentClient, place: Place) -> None:
         self._agent = agent
-        self._owner = f"telegram:{chat}"
+        self._owner = place.owner
 
     async def ask(
         self, message: str, metadata: dict[str, str], key: str, grow: Callable[[str], Awaitable[None]]
@@ -70,6 +71,10 @@ class Conversation:
     async def begin(self, key: str) -> None:
         """Make a new thread, one for each key."""
         await self._agent.create_thread(self._owner, key=key)
+
+    async def move(self, place: Place) -> None:
+        """Go on with all of it in another place. May be repeated."""
+        await self._agent.move_threads(self._owner, place.owner)
 
     async def history(self) -> list[tuple[str, str]]:
         """Who said what in the thread: the last messages of user and assistant."""

@@ -1,10 +1,40 @@
-"""What a message means to the bot: a command, a question, or nothing."""
+"""What an update means to the bot: a command, a question, a group that got another id, or nothing."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from telegram import Chat, Message, MessageEntity, User
+import structlog
+from telegram import Bot, Chat, Message, MessageEntity, Update, User
 
 COMMANDS = {"start", "help", "new", "history"}
+# What the bot reads of a message, and of the message that it replies to.
+REFERENCE = ("message_id", "date", "chat", "from", "forum_topic_created")
+ESSENTIAL = (
+    *(*REFERENCE, "sender_chat", "message_thread_id", "is_topic_message", "media_group_id"),
+    *("text", "entities", "caption", "caption_entities", "migrate_to_chat_id", "migrate_from_chat_id"),
+)
+# How it shows that a message is not made as expected: the library takes what it is given for granted.
+MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+
+log = structlog.get_logger("incoming")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a conversation is held: a chat, or one topic of it. The general topic is the chat itself."""
+
+    chat: int
+    topic: int | None = None
+
+    @classmethod
+    def of(cls, message: Message) -> "Place":
+        """Where the message was written."""
+        return cls(message.chat_id, message.message_thread_id if message.is_topic_message else None)
+
+    @property
+    def owner(self) -> str:
+        """By which name the agent knows the place."""
+        return f"telegram:{self.chat}" if self.topic is None else f"telegram:{self.chat}:{self.topic}"
 
 
 @dataclass(frozen=True)
@@ -15,13 +45,56 @@ class Said:
     text: str
 
 
-def read(message: Message, me: User) -> Said | None:
+@dataclass(frozen=True)
+class Moved:
+    """A group has become a supergroup, which has another id."""
+
+    old: int
+    new: int
+
+
+def parse(data: dict[str, Any], bot: Bot) -> Update | None:
+    """The update as the library represents it; None where it cannot be read. The log says so, without what is in it.
+
+    Of a message that the library does not understand, only what the bot needs is read.
+    """
+    kind = ", ".join(name for name in data if name != "update_id")
+    for form, complaint in ((data, "Cannot read all of an update"), (essence(data), "Cannot read an update")):
+        try:
+            return Update.de_json(form, bot)
+        except MALFORMED as error:
+            log.warning(complaint, update=data["update_id"], kind=kind, reason=type(error).__name__)
+    return None
+
+
+def essence(data: dict[str, Any]) -> dict[str, Any]:
+    """The part of an update that the bot needs."""
+    message = data.get("message")
+    if not isinstance(message, dict):
+        return {"update_id": data["update_id"]}
+    found = {name: message[name] for name in ESSENTIAL if name in message}
+    if isinstance(answered := message.get("reply_to_message"), dict):
+        found["reply_to_message"] = {name: answered[name] for name in REFERENCE if name in answered}
+    return {"update_id": data["update_id"], "message": found}
+
+
+def read(message: Message, me: User) -> Said | Moved | None:
     """What was said to the bot; None where nothing was, as in a group most of the time.
 
     Args:
         message: A message of a private chat or a group.
         me: The bot.
     """
+    if message.migrate_to_chat_id:
+        return Moved(message.chat_id, message.migrate_to_chat_id)
+    if message.migrate_from_chat_id:
+        return Moved(message.migrate_from_chat_id, message.chat_id)
+    if message.from_user and message.from_user.is_bot and not message.sender_chat:
+        return None  # two bots would never stop
+    return _said(message, me)
+
+
+def _said(message: Message, me: User) -> Said | None:
     entities = message.parse_entities() if message.text else message.parse_caption_entities()
     command, receiver = _command(entities)
     if receiver and receiver != f"{me.username}".lower():
@@ -57,5 +130,8 @@ def _is_mention(entity: MessageEntity, text: str, me: User) -> bool:
 
 
 def _is_reply(message: Message, me: User) -> bool:
+    """Whether it replies to the bot. In a topic everything replies to the message that made the topic."""
     answered = message.reply_to_message
-    return answered is not None and answered.from_user is not None and answered.from_user.id == me.id
+    if answered is None or answered.from_user is None or answered.forum_topic_created:
+        return False
+    return answered.from_user.id == me.id

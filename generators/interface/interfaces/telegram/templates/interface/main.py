@@ -12,6 +12,7 @@ import log
 from agent_client import AgentClient
 from base_settings import load
 from bot import ChatBot
+from inbox import Inbox
 from settings import Settings
 from telegram_api import Telegram
 from updates import Updates
@@ -37,7 +38,8 @@ async def run(settings: Settings) -> None:
         Telegram(settings) as telegram,
         health.serving(settings.host, settings.port, agent, telegram),
     ):
-        await Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer, stopping).run()
+        bot = ChatBot(settings, telegram, agent, stopping)
+        await Updates(telegram, bot, Inbox(agent, telegram), stopping).run()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from telegram import LinkPreviewOptions, Message, ReplyParameters
-from telegram.error import BadRequest, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, RetryAfter, TelegramError
 
 from formatting import Piece, render
-from telegram_api import Telegram, seconds
+from incoming import Place
+from notices import seconds
+from telegram_api import Telegram
 
 PRIVATE_PACE = 1.0  # seconds between two messages or edits in a chat, which is what Telegram allows
 GROUP_PACE = 3.0
@@ -27,7 +29,7 @@ class Reply:
 
     def __init__(self, telegram: Telegram, question: Message) -> None:
         self._telegram = telegram
-        self._chat = question.chat_id
+        self._place = Place.of(question)
         in_group = question.chat.type != question.chat.PRIVATE
         self._pace = GROUP_PACE if in_group else PRIVATE_PACE
         self._to = ReplyParameters(question.message_id, allow_sending_without_reply=True) if in_group else None
@@ -71,14 +73,15 @@ class Reply:
             elif self._sent[number][1] != piece:
                 self._sent[number] = (await self._edit(self._sent[number][0], piece), piece)
         while len(self._sent) > len(pieces):  # the end of the Markdown has changed what its beginning means
-            await self._telegram.bot.delete_message(self._chat, self._sent[-1][0])
+            await self._telegram.bot.delete_message(self._place.chat, self._sent[-1][0])
             self._sent.pop()
 
     async def _send(self, piece: Piece) -> int:
         async def send(piece: Piece) -> int:
             message = await self._telegram.bot.send_message(
-                self._chat,
+                self._place.chat,
                 piece.text,
+                message_thread_id=self._place.topic,
                 entities=piece.entities,
                 reply_parameters=self._to,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
@@ -93,7 +96,7 @@ class Reply:
         async def edit(piece: Piece) -> int:
             await self._telegram.bot.edit_message_text(
                 piece.text,
-                self._chat,
+                self._place.chat,
                 message,
                 entities=piece.entities,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
@@ -112,6 +115,9 @@ class Reply:
         self._free_at = time.monotonic() + self._pace
         try:
             return await call(piece)
+        except ChatMigrated as error:
+            self._place = Place(error.new_chat_id)
+            return await self._formatted_or_plain(call, piece)
         except BadRequest as error:
             if not piece.entities or "not modified" in error.message or "not found" in error.message:
                 raise

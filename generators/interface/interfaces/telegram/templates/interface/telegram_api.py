@@ -2,23 +2,25 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from random import SystemRandom
 from ssl import SSLContext
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import structlog
 from httpx import AsyncHTTPTransport, create_ssl_context
-from telegram import Bot, BotCommand, Update
-from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError
+from telegram import Bot, BotCommand
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from agent_client import KEEP_ALIVE
+from incoming import Place
+from notices import Notices, seconds
 from settings import Settings
 
 os.environ["PTB_TIMEDELTA"] = "1"  # the library tells durations as such, which it will always do in its next version
@@ -53,6 +55,7 @@ class Telegram:
 
     Attributes:
         bot: The library's client, for calls that may fail.
+        notices: Messages that nothing waits for.
         state: Whether messages can be received: `waiting` at first, then `ok`, `away`, `conflict` or `token refused`.
         name: The bot's @name without its @; None until Telegram has told it.
     """
@@ -63,12 +66,13 @@ class Telegram:
         url = str(settings.telegram_api_url).rstrip("/")
         trusted = create_ssl_context()  # one for all connections: the authorities take a while to read, and room
         requests = partial(HTTPXRequest, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT)
-        self.bot = Bot(
+        self.bot = _Client(
             settings.telegram_bot_token.get_secret_value(),
             base_url=f"{url}/bot",
             request=requests(CONNECTIONS, httpx_kwargs={"verify": trusted}),
             get_updates_request=requests(1, httpx_kwargs={"transport": _kept_alive(url, trusted)}),
         )
+        self.notices = Notices(self.bot)
 
     async def __aenter__(self) -> Self:
         """Nothing is sent yet: `connect` does that, however long it takes."""
@@ -76,6 +80,7 @@ class Telegram:
 
     async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
+        self.notices.close()
         await self.bot.shutdown()
 
     async def connect(self) -> None:
@@ -86,22 +91,18 @@ class Telegram:
         with suppress(TelegramError):  # only a convenience
             await self.bot.set_my_commands(COMMANDS)
 
-    async def updates(self, confirm: int | None, wait: timedelta, limit: int = 100) -> Sequence[Update]:
-        """The messages that are not confirmed yet, in their order. Those before the update `confirm` are, from now on.
+    async def updates(self, confirm: int | None, wait: timedelta, limit: int = 100) -> list[dict[str, Any]]:
+        """The updates that are not confirmed yet, in their order. Those before the update `confirm` are, from now on.
 
         Waits at most so long for one, and then through any outage.
         """
-
-        async def ask() -> Sequence[Update]:
-            return await self.bot.get_updates(confirm, limit, wait, allowed_updates=["message"])
-
-        return await self._watched(ask)
+        return await self._watched(lambda: self.bot.unread_updates(confirm, limit, wait))
 
     async def insist[T](self, call: Callable[[], Awaitable[T]]) -> T:
         """The result of a call that is made until Telegram carries it out or refuses it.
 
         Raises:
-            TelegramError: Telegram refused it: `BadRequest`, `Forbidden` and their like.
+            TelegramError: Telegram refused it: `BadRequest`, `Forbidden`, or `ChatMigrated`.
         """
         pauses = _Pauses()
         while True:
@@ -109,21 +110,21 @@ class Telegram:
                 return await call()
             except RetryAfter as error:
                 await asyncio.sleep(seconds(error))
-            except BadRequest:
+            except (BadRequest, ChatMigrated, Forbidden):
                 raise
-            except (NetworkError, InvalidToken) as error:
+            except TelegramError as error:
                 if pauses.count == WARN_AT:
                     log.warning("Telegram does not take a message; trying again", reason=type(error).__name__)
                 await pauses.wait()
 
     @asynccontextmanager
-    async def typing(self, chat: int) -> AsyncIterator[None]:
-        """Show in the chat that the bot is writing."""
+    async def typing(self, place: Place) -> AsyncIterator[None]:
+        """Show in the chat, or in its topic, that the bot is writing."""
 
         async def show() -> None:
             while True:
                 with suppress(TelegramError):
-                    await self.bot.send_chat_action(chat, "typing")
+                    await self.bot.send_chat_action(place.chat, "typing", message_thread_id=place.topic)
                 await asyncio.sleep(TYPING_EVERY)
 
         showing = asyncio.create_task(show())
@@ -140,7 +141,7 @@ class Telegram:
                 result = await call()
             except RetryAfter as error:
                 await asyncio.sleep(seconds(error))
-            except (NetworkError, InvalidToken, Conflict, Forbidden) as error:
+            except TelegramError as error:
                 self._lost(error)
                 await pauses.wait()
             else:
@@ -158,6 +159,23 @@ class Telegram:
         if self.state != state:
             self.state = state
             log.warning(COMPLAINTS[state])
+
+
+class _Client(Bot):
+    """The library's client, which also gives updates as Telegram sends them: the library reads all of them or none."""
+
+    async def unread_updates(self, offset: int | None, limit: int, wait: timedelta) -> list[dict[str, Any]]:
+        """Call getUpdates.
+
+        Raises:
+            TelegramError: Telegram does not answer, or not with updates.
+        """
+        parameters = {"offset": offset, "limit": limit, "timeout": wait, "allowed_updates": ["message"]}
+        patience = READ_TIMEOUT + wait.total_seconds()
+        found: object = await self._post("getUpdates", parameters, read_timeout=patience)
+        if not isinstance(found, list):
+            raise TelegramError("What answers is not Telegram")
+        return [each for each in found if isinstance(each, dict) and isinstance(each.get("update_id"), int)]
 
 
 def _kept_alive(url: str, trusted: SSLContext) -> AsyncHTTPTransport:
@@ -186,9 +204,3 @@ class _Pauses:
         longest = min(0.5 * 2 ** min(self.count, 10), LONGEST_PAUSE)
         self.count += 1
         await asyncio.sleep(longest * SystemRandom().uniform(0.5, 1.0))
-
-
-def seconds(error: RetryAfter) -> float:
-    """How long Telegram wants to be left alone."""
-    wait = error.retry_after
-    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)

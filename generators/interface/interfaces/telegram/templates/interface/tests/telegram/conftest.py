@@ -10,6 +10,7 @@ import pytest
 from agent_client import AgentClient
 from base_settings import InterfaceSettings
 from bot import ChatBot
+from inbox import Inbox
 from settings import Settings
 from telegram_api import Telegram
 from tests.ports import kept_port
@@ -32,9 +33,12 @@ def bot_settings(settings: InterfaceSettings, telegram: FakeTelegram, monkeypatc
     for name, value in {
         "replies.PRIVATE_PACE": 0.05,
         "replies.GROUP_PACE": 0.05,
+        "notices.PACE": 0.01,
         "telegram_api.READ_TIMEOUT": 0.5,
         "telegram_api.LONGEST_PAUSE": 0.5,
         "bot.LONGEST_PAUSE": 0.5,
+        "inbox.PAUSE": 0.1,
+        "updates.SOON": 0.2,
         "updates.DRAIN": 2.0,
         "updates.GLANCE": 0.05,
         "updates.LONG_POLL": timedelta(seconds=1),
@@ -54,8 +58,8 @@ async def running(settings: Settings) -> AsyncIterator[Telegram]:
     """Run the bot, and end it as SIGTERM does."""
     stopping = asyncio.Event()
     async with AgentClient(settings) as agent, Telegram(settings) as telegram:
-        updates = Updates(telegram, ChatBot(settings, telegram, agent, stopping).answer, stopping)
-        work = asyncio.create_task(updates.run())
+        bot = ChatBot(settings, telegram, agent, stopping)
+        work = asyncio.create_task(Updates(telegram, bot, Inbox(agent, telegram), stopping).run())
         try:
             await until(lambda: agent.connected)
             yield telegram

@@ -37,6 +37,7 @@ class FakeTelegram:
     faults: dict[str, list[int | str]] = field(default_factory=lambda: defaultdict(list))  # statuses, `hang`, `drop`
     reason: str = "Bad Request: no"  # of statuses that say why
     refuse_entities: bool = False
+    flooded: dict[int, int] = field(default_factory=dict)  # seconds for which chats take no message
     token: str = TOKEN
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
     last_update: int = 1000
@@ -108,6 +109,8 @@ class FakeTelegram:
         self.calls.append((method, form))
         if request.match_info["token"] != self.token:
             return _error(401, "Unauthorized")
+        if (wait := self.flooded.get(form.get("chat_id", 0))) and method == "sendMessage":
+            return _too_many(wait)
         if self.faults[method]:
             fault = self.faults[method].pop(0)
             if fault == "hang":
@@ -116,9 +119,7 @@ class FakeTelegram:
                 assert request.transport
                 request.transport.abort()
                 return web.Response()
-            if fault == 429:
-                return _error(429, "Too Many Requests: retry after 1", {"retry_after": 1})
-            return _error(int(fault), self.reason)
+            return _too_many(1) if fault == 429 else _error(int(fault), self.reason)
         if self.refuse_entities and form.get("entities"):
             return _error(400, "Bad Request: ENTITY_BOUNDS_INVALID")
         return await self.perform(method, form)
@@ -170,6 +171,10 @@ def _value(text: str) -> Any:
 
 def _ok(data: Any) -> web.Response:
     return web.json_response({"ok": True, "result": data})
+
+
+def _too_many(wait: int) -> web.Response:
+    return _error(429, f"Too Many Requests: retry after {wait}", {"retry_after": wait})
 
 
 def _error(status: int, description: str, parameters: dict[str, int] | None = None) -> web.Response:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bot import WAITING
+from bot import FULL, WAITING
 from settings import Settings
 from telegram_api import CONFLICT, Telegram
 from tests.fake_agent import FakeAgent
 from tests.telegram.conftest import running
-from tests.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, FakeTelegram
+from tests.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, ME, FakeTelegram
 from tests.waiting import until
+from updates import LINE
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +40,142 @@ async def test_order_of_a_chat(telegram: FakeTelegram, agent: FakeAgent) -> None
     await until(lambda: not telegram.updates)
     assert telegram.texts() == [f"{number + 1} message {number}" for number in range(30)]
     assert len(agent.threads) == 1
+
+
+def stranger(number: int) -> dict[str, object]:
+    """Somebody who may not write."""
+    return {"id": 10_000 + number, "is_bot": False, "first_name": "Mallory"}
+
+
+async def test_refusals_hold_up_nobody(bot_settings: Settings, telegram: FakeTelegram) -> None:
+    telegram.flooded[10_000] = 30
+    async with running(bot_settings.model_copy(update={"allowed_users": str(ALICE_ID)})):
+        telegram.say("let me in", stranger(0))
+        await until(lambda: telegram.counted("sendMessage") == 1)
+        for number in range(120):
+            telegram.say("let me in", stranger(number))
+        telegram.say("hello")
+        await until(lambda: telegram.texts() == ["1 hello"], 2)
+        await until(lambda: not telegram.updates)
+        assert telegram.counted("sendMessage") == 2, "Telegram is left alone"
+
+
+async def test_refusals_leave_room_for_answers(
+    bot_settings: Settings, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notices.PACE", 0.2)
+    async with running(bot_settings.model_copy(update={"allowed_users": str(ALICE_ID)})):
+        for number in range(500):
+            telegram.say("let me in", stranger(number))
+        start = time.monotonic()
+        await until(lambda: not telegram.updates)
+        assert telegram.counted("sendMessage") <= 2 + 5 * (time.monotonic() - start)
+
+
+async def slow_chat(telegram: FakeTelegram, agent: FakeAgent, why: str, seconds: int = 60) -> None:
+    """Have two messages of Alice wait: because the agent thinks for long, or because Telegram takes no answer."""
+    if why == "agent":
+        agent.hang = True
+    else:
+        telegram.flooded[ALICE_ID] = seconds
+    telegram.say("slow one")
+    telegram.say("after the slow one")
+    await agent.working.wait()
+    agent.hang = False
+
+
+@pytest.mark.parametrize("why", ["agent", "Telegram"])
+async def test_slow_chat_holds_up_nobody(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, why: str
+) -> None:
+    async with running(bot_settings):
+        await slow_chat(telegram, agent, why)
+        for number in range(300):
+            telegram.say("hello", stranger(number % 50))
+        telegram.say("hello", BOB)
+        await until(lambda: len(telegram.texts(BOB_ID)) == 1 and not telegram.updates)
+        await until(lambda: len(kept(agent)) == 2)
+        assert [content["message"] for content in agent.bodies if "slow" in content.get("message", "")] == ["slow one"]
+    assert telegram.texts() == []
+    assert len(kept(agent)) == 2, "what the process had not answered is left to the next"
+    telegram.flooded.clear()
+    telegram.say("the last one")
+    async with running(bot_settings):
+        await until(lambda: len(telegram.texts()) == 3 and not telegram.updates and not kept(agent))
+    assert [text.partition(" ")[2] for text in telegram.texts()] == ["slow one", "after the slow one", "the last one"]
+    (thread,) = [thread for (owner, _), thread in agent.threads.items() if owner == f"telegram:{ALICE_ID}"]
+    assert [message["content"] for message in thread["messages"] if message["role"] == "user"] == [
+        *("slow one", "after the slow one", "the last one")
+    ]
+
+
+def kept(agent: FakeAgent) -> list[str]:
+    """The threads of the updates that are set aside."""
+    return [thread for owner, thread in agent.threads if owner == f"telegram:bot{ME['id']}"]
+
+
+async def test_what_was_set_aside_is_answered_without_a_restart(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    async with running(bot_settings):
+        telegram.flooded[ALICE_ID] = 3
+        telegram.say("slow one")
+        for number in range(100):
+            telegram.say("hello", stranger(number))
+        await until(lambda: not telegram.updates and len(kept(agent)) == 1)
+        telegram.flooded.clear()
+        await until(lambda: len(telegram.texts()) == 1 and not kept(agent), 20)
+    assert telegram.texts()[0].endswith("slow one")
+
+
+async def test_nothing_is_lost_where_the_agent_goes_away_while_messages_are_set_aside(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    async with running(bot_settings):
+        await slow_chat(telegram, agent, "Telegram")
+        await agent.stop()
+        for number in range(150):
+            telegram.say("hello", stranger(number % 30))
+        await asyncio.sleep(2)
+        assert len(telegram.updates) == 152, "they stay with Telegram"
+        telegram.flooded.clear()
+        await agent.start()
+        await until(lambda: not telegram.updates and not kept(agent), 60)
+    asked = [content["message"] for content in agent.bodies if "message" in content]
+    assert {"slow one", "after the slow one"} <= set(asked)
+    for number in range(30):
+        answers = [text for text in telegram.texts(10_000 + number) if text.endswith("hello")]
+        assert len(set(answers)) == 5
+
+
+async def test_flood_of_one_chat_leaves_room_for_others(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    async with running(bot_settings):
+        await slow_chat(telegram, agent, "Telegram", 5)
+        for number in range(200):
+            telegram.say(f"flood {number}")
+        telegram.say("hello", BOB)
+        await until(lambda: len(telegram.texts(BOB_ID)) == 1 and not telegram.updates)
+        await until(lambda: len(kept(agent)) == LINE)
+        telegram.flooded.clear()
+        await until(lambda: FULL in telegram.texts(), 20)
+
+
+async def test_messages_that_wait_are_bounded(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("updates.MOST", 120)
+    async with running(bot_settings):
+        for number in range(400):
+            telegram.flooded[10_000 + number] = 2
+            telegram.say("hello", stranger(number))
+        await until(lambda: len(agent.replies) >= 120)
+        await asyncio.sleep(1)
+        assert len(agent.replies) < 120 + 100
+        telegram.flooded.clear()
+        await until(lambda: not telegram.updates and not kept(agent), 40)
+    assert all(len(telegram.texts(10_000 + number)) == 1 for number in range(400))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
