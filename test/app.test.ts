@@ -66,6 +66,53 @@ describe('three-tier', () => {
     );
   });
 
+  it('writes to the home folder where --output=~/ says so', async () => {
+    const cwd = temporaryFolder();
+    const before = process.env.HOME;
+    process.env.HOME = path.join(cwd, 'home');
+    try {
+      await run(cwd, 'app', ['lyco', '--yes', '--output=~/lyco']);
+    } finally {
+      process.env.HOME = before;
+    }
+    assert.deepEqual([readdirSync(cwd), readdirSync(path.join(cwd, 'home'))], [['home'], ['lyco']]);
+  });
+
+  it('writes beside the other agents inside a folder called agents', async () => {
+    const cwd = temporaryFolder();
+    const agents = path.join(cwd, 'agents');
+    await run(cwd, 'app', ['lyco', '--yes']);
+    await run(agents, 'app', ['hades', '--yes']);
+    assert.deepEqual(readdirSync(agents), ['hades', 'lyco']);
+    const { lines } = await run(agents, 'app', ['lyco', '--yes']);
+    assert.deepEqual(lines, ['lyco is up to date.']);
+  });
+
+  it('goes on with a project that an earlier version put into a second folder called agents', async () => {
+    const agents = path.join(temporaryFolder(), 'agents');
+    mkdirSync(agents);
+    await run(agents, 'app', ['lyco', '--yes', '--output', 'agents/lyco']);
+    assert.deepEqual((await run(agents, 'app', ['lyco', '--yes'])).lines, ['lyco is up to date.']);
+  });
+
+  for (const [what, text] of [
+    ['of another generator', '{"generator-other": {}}'],
+    ['that is no JSON', '{'],
+    ['with a setting instead of answers', '{"generator-three-tier": true}'],
+    ['with a list', '[1]'],
+  ] as const) {
+    it(`does not mind a .yo-rc.json ${what} in a folder above it`, async () => {
+      const cwd = temporaryFolder();
+      config(cwd, '.', text);
+      mkdirSync(path.join(cwd, 'below'));
+      for (const folder of [cwd, path.join(cwd, 'below')]) {
+        const { exitCode, lines } = await run(folder, 'app', ['lyco', '--yes']);
+        assert.equal(exitCode, 0, lines.join('\n'));
+      }
+      assert.equal(readFileSync(path.join(cwd, '.yo-rc.json'), 'utf8'), text);
+    });
+  }
+
   it('takes a name after --yes, which yo reads as the value of that flag', async () => {
     const cwd = temporaryFolder();
     assert.equal((await run(cwd, 'app', ['--yes', 'lyco'])).exitCode, 0);
@@ -219,6 +266,8 @@ describe('three-tier', () => {
   });
 });
 
+const PORTS = ['lyco', '--yes', '--interface-port', '9000'];
+
 describe('bad input', () => {
   const cases: [string, string[], RegExp][] = [
     ['no name', ['--yes'], /^name: give the agent a name/],
@@ -240,9 +289,20 @@ describe('bad input', () => {
     ['a port in hexadecimal', ['lyco', '--yes', '--agent-port', '0x50'], /^--agent-port: "0x50" is not a port/],
     ['a port out of range', ['lyco', '--yes', '--interface-port', '65536'], /^--interface-port: "65536" is not a port/],
     ['port zero', ['lyco', '--yes', '--agent-port', '0'], /^--agent-port: "0" is not a port/],
-    ['one port for both', ['lyco', '--yes', '--agent-port', '8080'], /^--interface-port: 8080 is the agent's port/],
+    [
+      'the port of the interface',
+      ['lyco', '--yes', '--agent-port', '8080'],
+      /^--agent-port: 8080 is the interface's port/,
+    ],
+    [
+      'the port of the agent',
+      ['lyco', '--yes', '--interface-port', '8000'],
+      /^--interface-port: 8000 is the agent's port/,
+    ],
+    ['one port for both', [...PORTS, '--agent-port', '9000'], /^--interface-port: 9000 is the agent's port/],
     ['an unknown flag', ['lyco', '--yes', '--databse', 'redis'], /^--databse: there is no such flag; --help/],
     ['an empty output', ['lyco', '--yes', '--output', ''], /^--output: "" is no folder/],
+    ["another user's home", ['lyco', '--yes', '--output=~bob/x'], /^--output: "~bob\/x" begins with ~; write/],
     ['no terminal and no answer', ['lyco'], /^--database: not given, and there is no terminal/],
   ];
   for (const [what, words, message] of cases) {
@@ -261,7 +321,15 @@ describe('bad input', () => {
     ['a file', (cwd) => writeFileSync(path.join(cwd, 'agents'), ''), [], /a part of the path is a file/],
     ['a file as target', (cwd) => writeFileSync(path.join(cwd, 'x'), ''), ['--output', 'x'], /x is there already/],
     ['a link to nowhere', (cwd) => symlinkSync('gone', path.join(cwd, 'x')), ['--output', 'x'], /Cannot write .*x: /],
-    ['a damaged .yo-rc.json', damagedConfig, ['--output', 'x'], /\.yo-rc\.json is not valid JSON/],
+    ['a damaged .yo-rc.json', (cwd) => config(cwd, 'x', '{'), ['--output', 'x'], /\.yo-rc\.json is not valid JSON/],
+    [
+      'a .yo-rc.json that is no object',
+      (cwd) => config(cwd, 'x', '[]'),
+      ['--output', 'x'],
+      /\.yo-rc\.json is not valid/,
+    ],
+    ['a stored project without a name', nameless, ['--output', 'x'], /\.yo-rc\.json: "generator-three-tier" holds no/],
+    ['a project around it that is damaged', damagedProject, [], /\.yo-rc\.json is not valid JSON/],
     ['hostile stored answers', hostileConfig, ['--output', 'x'], /\.yo-rc\.json: name: "\.\.\/y"/],
     ['a path that is too long', () => {}, ['--output', 'x'.repeat(300)], /the path is too long/],
   ];
@@ -284,6 +352,10 @@ describe('bad input', () => {
     const project = path.join(cwd, 'agents/lyco');
     const inside = await run(path.join(project, 'agent'), 'app', ['hades', '--yes']);
     assert.match(inside.lines[0] ?? '', /lies inside the project .*agents\/lyco; run the command outside/);
+    const below = await run(path.join(project, 'agent'), 'update');
+    assert.match(below.lines[0] ?? '', /^The project is in .*agents\/lyco: run the command there\.$/);
+    const tier = await run(path.join(project, 'agent'), 'db', ['--database', 'redis', '--yes']);
+    assert.match(tier.lines[0] ?? '', /lies inside the project .*agents\/lyco; run the command there\.$/);
     const renamed = await run(cwd, 'app', ['hades', '--yes', '--output', 'agents/lyco']);
     assert.match(
       renamed.lines[0] ?? '',
@@ -298,12 +370,21 @@ function folderWithFile(cwd: string, folder: string): void {
   writeFileSync(path.join(cwd, folder, 'thesis.txt'), 'mine');
 }
 
-function damagedConfig(cwd: string): void {
-  mkdirSync(path.join(cwd, 'x'));
-  writeFileSync(path.join(cwd, 'x/.yo-rc.json'), '{');
+function config(cwd: string, folder: string, text: string): void {
+  mkdirSync(path.join(cwd, folder), { recursive: true });
+  writeFileSync(path.join(cwd, folder, '.yo-rc.json'), text);
+}
+
+function nameless(cwd: string): void {
+  config(cwd, 'x', JSON.stringify({ 'generator-three-tier': true }));
+}
+
+function damagedProject(cwd: string): void {
+  config(cwd, '.', '<<<<<<< HEAD');
+  mkdirSync(path.join(cwd, '.three-tier'));
+  writeFileSync(path.join(cwd, '.three-tier/baseline.json.gz'), '');
 }
 
 function hostileConfig(cwd: string): void {
-  mkdirSync(path.join(cwd, 'x'));
-  writeFileSync(path.join(cwd, 'x/.yo-rc.json'), JSON.stringify({ 'generator-three-tier': { name: '../y' } }));
+  config(cwd, 'x', JSON.stringify({ 'generator-three-tier': { name: '../y' } }));
 }

@@ -88,7 +88,7 @@ describe('the package as users get it', () => {
   it('takes the flags of every question by yo, as by its own bin', () => {
     const [byYo, byBin] = [folder('flags-yo'), folder('flags-bin')];
     const words = ['--database', 'postgres', '--logic', 'langgraph', '--interface', 'api', '--agent-port', '9000'];
-    const more = ['--interface-port', '9001', '--output', 'deep/down', '--yes', 'lyco'];
+    const more = ['--interface-port', '9001', '--output', 'high', '--output', 'deep/down', '--yes', 'lyco'];
     run(byYo, 'yo', 'three-tier', ...words, ...more);
     run(byBin, 'generator-three-tier', ...words, ...more);
     assert.match(readFileSync(path.join(byYo, 'deep/down/.env.template'), 'utf8'), /^INTERFACE_PORT=9001$/m);
@@ -176,6 +176,7 @@ describe('the package as users get it', () => {
     [['Bad Name', '--yes'], /name: "Bad Name" .*; try "bad-name"\.$/],
     [['lyco', '--yes', '--databse', 'redis'], /--databse: there is no such flag; --help lists them all\.$/],
     [['lyco', '--yes', '--agent-port', '99999'], /--agent-port: "99999" is not a port/],
+    [['lyco', '--yes', '--output'], /--output: "" is no folder/],
     [['lyco'], /--database: not given, and there is no terminal to ask/],
   ];
   for (const [words, message] of refused) {
@@ -197,7 +198,7 @@ describe('the package as users get it', () => {
     chmodSync(cwd, 0o555);
     const { status, lines } = run(cwd, 'generator-three-tier', 'lyco', '--yes');
     assert.equal(status, 1);
-    assert.match(lines.join('\n'), /^\S*✖\S* Cannot write .*: permission denied; choose another folder with --output/);
+    assert.match(lines.join('\n'), /^\S*✖\S* Cannot write .*: permission denied; choose another folder\./);
     assert.equal(lines.length, 1);
   });
 

@@ -34,7 +34,7 @@ export const commands: Readonly<Record<CommandId, Command>> = {
     description: 'Writes an AI agent as three services: interface, agent and database.',
     argument: 'name',
     questions: tierQuestions,
-    others: { output: 'Folder to write (default: agents/<name>)' },
+    others: { output: 'Folder to write (default: agents/<name>; inside a folder called agents, <name>)' },
   },
   ...(Object.fromEntries(TIER_COMMANDS) as Record<TierId, Command>),
   update: {

@@ -1,7 +1,8 @@
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { finishPending, isPending } from '../shared/apply.ts';
 import { UsageError } from '../shared/errors.ts';
-import { checkNewRoot, readStored, type Stored } from '../shared/location.ts';
+import { checkNewRoot, isProject, outerProject, readStored, type Stored } from '../shared/location.ts';
 import { nearestName } from '../shared/names.ts';
 import { installedVersion } from '../shared/package.ts';
 import { type Answers, type KnownAnswers, nameQuestion, type Question } from '../shared/questions.ts';
@@ -40,10 +41,10 @@ export class Planner {
     const root = await this.#locate();
     this.#stored = this.#open(root);
     if (this.#stored) this.#checkStored(root, this.#stored);
-    else checkNewRoot(root);
+    else checkNewRoot(root, this.#advice);
     const tiers = this.#tiers();
     const questions = questionsOf(tiers).map((question) => this.#suggest(question, root));
-    const answers = completeAnswers(questions, await this.#ask(questions, this.#stored?.answers));
+    const answers = completeAnswers(questions, await this.#ask(questions, this.#stored?.answers), this.#given);
     return { root, answers, tiers, stored: this.#stored };
   }
 
@@ -55,17 +56,24 @@ export class Planner {
   async #locate(): Promise<string> {
     const { cwd } = this.#terminal;
     const { output } = this.#request.flags;
-    const here = this.#open(cwd);
-    if (this.#isUpdate && !here) {
-      throw new UsageError('There is no project here: go to its folder, or make one with "yo three-tier <name>".');
+    if (this.#request.command !== 'app') {
+      if (this.#isUpdate && !this.#open(cwd)) throw noProject(cwd);
+      return cwd;
     }
-    if (this.#request.command !== 'app') return cwd;
-    if (output === '') throw new UsageError('--output: "" is no folder; give one, or leave the flag out.');
-    if (output !== undefined) return path.resolve(cwd, String(output));
+    if (output !== undefined) return path.resolve(cwd, parseOutput(String(output)));
+    const here = isPending(cwd) || isProject(cwd) ? this.#open(cwd) : undefined;
     if (here && (this.#given.name ?? here.answers.name) === here.answers.name) return cwd;
     this.#given = await this.#ask([nameQuestion]);
     if (!this.#given.name) throw missingAnswer(nameQuestion);
-    return path.resolve(cwd, 'agents', this.#given.name);
+    const root = path.resolve(cwd, 'agents', this.#given.name);
+    const isAmongAgents = path.basename(cwd) === 'agents' && !isProject(root);
+    return isAmongAgents ? path.resolve(cwd, this.#given.name) : root;
+  }
+
+  /** Where to go from a folder in which no project can be made. */
+  get #advice(): { inside: string; taken: string } {
+    if (tierOf(this.#request)) return { inside: 'run the command there', taken: 'run the command in an empty folder' };
+    return { inside: 'run the command outside of it, or use --output', taken: 'choose another name or use --output' };
   }
 
   /** What a project has stored, once the run that was killed in it is finished. */
@@ -127,4 +135,18 @@ export class Planner {
   #isReconsidered(key: keyof Answers): boolean {
     return isInteractive() && this.#given[key] === undefined && subjectOf(this.#request).includes(key);
   }
+}
+
+/** The folder that `--output` names; a shell leaves the `~` in `--output=~/x` as it is. */
+function parseOutput(value: string): string {
+  if (value === '') throw new UsageError('--output: "" is no folder; give one, or leave the flag out.');
+  if (value === '~' || value.startsWith('~/')) return path.join(homedir(), value.slice(1));
+  if (!value.startsWith('~')) return value;
+  throw new UsageError(`--output: ${JSON.stringify(value)} begins with ~; write the whole path, or ./ before it.`);
+}
+
+function noProject(folder: string): UsageError {
+  const outer = outerProject(folder);
+  if (outer) return new UsageError(`The project is in ${outer}: run the command there.`);
+  return new UsageError('There is no project here: go to its folder, or make one with "yo three-tier <name>".');
 }

@@ -24,6 +24,7 @@ export abstract class YeomanCommand extends Generator<never, Options, BaseFeatur
   #hasFailed = false;
 
   constructor(args: string[], options: Options, command: CommandId) {
+    takeValues(options, Object.keys(valueFlags(command)));
     super(giveBackWords(args, options), options, { unique: 'namespace', inheritTasks: true });
     this.#command = command;
     const { argument } = commands[command];
@@ -31,6 +32,18 @@ export abstract class YeomanCommand extends Generator<never, Options, BaseFeatur
     for (const flag of Object.keys(valueFlags(command))) this.option(flag, { type: String });
     for (const flag of Object.keys(SWITCHES)) this.option(flag, { type: Boolean });
     this.setFeatures({ customCommitTask: () => this.#guard(() => this.#commit()), customInstallTask: true });
+  }
+
+  /**
+   * Yeoman reads the `.yo-rc.json` of the folder before anything else, and ends with a stack where it cannot. Nothing
+   * here asks Yeoman for it: the steps of a run read the project's own, and say what is wrong with that.
+   */
+  override _getStorage(...args: Parameters<Generator['_getStorage']>): ReturnType<Generator['_getStorage']> {
+    try {
+      return super._getStorage(...args);
+    } catch {
+      return this.createStorage('.yo-rc.json.unread', { name: this.rootGeneratorName() });
+    }
   }
 
   override help(): string {
@@ -85,6 +98,15 @@ export abstract class YeomanCommand extends Generator<never, Options, BaseFeatur
   }
 }
 
+/** `yo` cannot know that a flag takes a value: without one it is true, and given several times it is a list. */
+function takeValues(options: Options, flags: readonly string[]): void {
+  for (const flag of flags.flatMap((name) => [name, camelCase(name)])) {
+    const value = options[flag];
+    if (value === true) options[flag] = '';
+    if (Array.isArray(value)) options[flag] = value.at(-1) === true ? '' : value.at(-1);
+  }
+}
+
 /** `yo` cannot know that a flag takes no value, and reads the word after it as one: `--yes lyco`. */
 function giveBackWords(args: string[], options: Options): string[] {
   const words: string[] = [];
@@ -93,9 +115,13 @@ function giveBackWords(args: string[], options: Options): string[] {
     if (typeof value !== 'string') continue;
     words.push(value);
     options[flag] = true;
-    options[flag.replace(/-(.)/g, (_, letter) => letter.toUpperCase())] = true;
+    options[camelCase(flag)] = true;
   }
   return [...args, ...words];
+}
+
+function camelCase(flag: string): string {
+  return flag.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
 }
 
 function kebabCase(option: string): string {

@@ -69,7 +69,7 @@ export function createProject(root: string, files: readonly ProjectFile[]): void
   } catch (error) {
     if (staging) rmSync(staging, { recursive: true, force: true });
     if (made) removeEmptyFolders(path.dirname(made), path.relative(path.dirname(made), parent));
-    throw explainFileError(error, `write ${root}`, 'choose another folder with --output');
+    throw explainFileError(error, `write ${root}`, 'choose another folder');
   }
 }
 

@@ -57,7 +57,7 @@ function statusOf(target: string): Stats | undefined {
   try {
     return lstatSync(target, { throwIfNoEntry: false });
   } catch (error) {
-    throw explainFileError(error, `write ${target}`, 'choose another folder with --output');
+    throw explainFileError(error, `write ${target}`, 'choose another folder');
   }
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { BASELINE } from './baseline.ts';
-import { UsageError } from './errors.ts';
+import { explainFileError, UsageError } from './errors.ts';
 import type { Answers, KnownAnswers, Question } from './questions.ts';
 import { inOrder, isTier, TIERS, type Tiers } from './tiers.ts';
 
@@ -27,10 +27,37 @@ export interface Stored {
  * @throws UsageError where it cannot be read, or does not answer `questions`.
  */
 export function readStored(folder: string, questions: readonly Question[]): Stored | undefined {
-  const stored = readConfig(folder)?.[PACKAGE] as Record<string, unknown> | undefined;
-  if (!stored) return undefined;
+  const stored = readConfig(folder)?.[PACKAGE];
+  if (stored === undefined) return undefined;
+  if (!isAnswers(stored)) {
+    const file = path.join(folder, CONFIG);
+    throw new UsageError(`${file}: "${PACKAGE}" holds no project's name; restore it from your version control.`);
+  }
   const { version } = stored;
   return { ...parseStored(folder, stored, questions), version: typeof version === 'string' ? version : undefined };
+}
+
+/** Whether a project stands in `folder`, although its answers may have been damaged since. */
+export function isProject(folder: string): boolean {
+  if (existsSync(path.join(folder, BASELINE))) return true;
+  try {
+    return isAnswers(readConfig(folder)?.[PACKAGE]);
+  } catch {
+    return false; // somebody else's file, which need not be read
+  }
+}
+
+/** The project that `folder` lies in, if there is one. */
+export function outerProject(folder: string): string | undefined {
+  return ancestors(folder).find(isProject);
+}
+
+function isAnswers(stored: unknown): stored is Record<string, unknown> {
+  return isObject(stored) && typeof stored.name === 'string';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parseStored(folder: string, stored: Record<string, unknown>, questions: readonly Question[]) {
@@ -51,10 +78,24 @@ function parseTiers(value: unknown): Tiers {
 function readConfig(folder: string): Record<string, unknown> | undefined {
   const file = path.join(folder, CONFIG);
   if (!existsSync(file)) return undefined;
+  const config = parseJson(readText(file));
+  if (isObject(config)) return config;
+  throw new UsageError(`${file} is not valid JSON with an object; restore it from your version control.`);
+}
+
+function readText(file: string): string {
   try {
-    return JSON.parse(readFileSync(file, 'utf8'));
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, `read ${file}`, 'make it readable and run the command again');
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
-    throw new UsageError(`${file} is not valid JSON; restore it from your version control.`);
+    return undefined;
   }
 }
 
@@ -64,7 +105,7 @@ function readConfig(folder: string): Record<string, unknown> | undefined {
  */
 export function storedContents(root: string, answers: KnownAnswers, tiers: Tiers, version: string): string {
   const before = readConfig(root) ?? {};
-  const ours = { ...(before[PACKAGE] as object), ...answers, tiers: inOrder(tiers), version };
+  const ours = { ...(before[PACKAGE] as object | undefined), ...answers, tiers: inOrder(tiers), version };
   const sorted = Object.fromEntries(Object.entries(ours).sort(([a], [b]) => (a < b ? -1 : 1)));
   const after = { ...before, [PACKAGE]: sorted };
   if (isDeepStrictEqual(before, after)) return readFileSync(path.join(root, CONFIG), 'utf8');
@@ -74,19 +115,18 @@ export function storedContents(root: string, answers: KnownAnswers, tiers: Tiers
 /**
  * Refuses a folder in which no project can be made: one inside another project, or one that holds other files.
  *
+ * @param advice - Where to go instead: out of another project, and out of a folder that is taken.
  * @throws UsageError
  */
-export function checkNewRoot(root: string): void {
-  const outer = ancestors(root).find((folder) => readConfig(folder)?.[PACKAGE]);
-  if (outer) {
-    throw new UsageError(`${root} lies inside the project ${outer}; run the command outside of it, or use --output.`);
-  }
+export function checkNewRoot(root: string, advice: { readonly inside: string; readonly taken: string }): void {
+  const outer = outerProject(root);
+  if (outer) throw new UsageError(`${root} lies inside the project ${outer}; ${advice.inside}.`);
   if (!existsSync(root)) return;
   if (existsSync(path.join(root, BASELINE))) {
     throw new UsageError(`${path.join(root, CONFIG)} is missing; restore it from your version control.`);
   }
   if (isOccupied(root)) {
-    throw new UsageError(`${root} is there already and is no three-tier project; choose another name or use --output.`);
+    throw new UsageError(`${root} is there already and is no three-tier project; ${advice.taken}.`);
   }
 }
 
