@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypedDict
 
+type FinishReason = Literal["stop", "length", "content_filter"]  # by itself; cut off; kept back by the model
 type Role = Literal["system", "user", "assistant", "tool"]  # system: only in a history that a caller sends
+
+FINISH = "finish_reason"  # where the data of a reply says how it ended, if not by itself
 
 
 class Unavailable(Exception):
@@ -38,6 +41,14 @@ class LogicFailed(Exception):
     """Something the logic needs gave no answer. The text is for the log, never for callers."""
 
 
+class Declined(LogicFailed):
+    """The logic is not allowed to answer the question. The text is for the log, never for callers."""
+
+
+class NoReply(LogicFailed):
+    """The logic came to an end without a reply. The text is for the log, never for callers."""
+
+
 class TooLong(LogicFailed):
     """The question alone is more than the logic can take at once. The text is for the log, never for callers."""
 
@@ -53,6 +64,12 @@ class Message:
     id: int = 0  # given by the memory, increasing within a thread
     created_at: datetime | None = None  # given by the memory
     turn: str = ""  # the key of its turn, where the whole memory is read or restored
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """How a reply came to its end."""
+        reason: FinishReason = (self.data or {}).get(FINISH, "stop")
+        return reason
 
 
 @dataclass(slots=True)
@@ -255,9 +272,15 @@ class Logic(Protocol):
     OFFLINE: bool  # true when it is a stand-in for what is not configured
 
     async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
-        """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`."""
+        """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`.
+
+        The reply has a text. Where it is incomplete, its data says so under `FINISH`.
+        """
 
     def stream(
         self, history: list[Message], question: str, metadata: dict[str, str]
     ) -> AsyncGenerator[Event | Message]:
-        """The same, as it happens: events to show at once, and messages to keep. Raises `LogicFailed`."""
+        """The same, as it happens: events to show at once, and messages to keep. Raises `LogicFailed`.
+
+        The tokens are the text of the reply.
+        """

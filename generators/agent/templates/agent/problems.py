@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from contract import Busy, KeyReused, LogicFailed, NotFound, NotStorable, TooLong, Unavailable
+from contract import Busy, Declined, KeyReused, LogicFailed, NoReply, NotFound, NotStorable, TooLong, Unavailable
 
 log = structlog.get_logger("problems")
 
@@ -21,6 +21,8 @@ KNOWN = {
     Busy: (409, "Another message of this thread is still being answered."),
     KeyReused: (422, "This Idempotency-Key was used with another message, thread or title."),
     LogicFailed: (502, "Something that the agent needs did not answer."),
+    Declined: (400, "The model's provider refuses this message. Please put it another way."),
+    NoReply: (502, "The agent came to no answer. Please try again."),
     TooLong: (413, "That is more than the agent can read at once. Make it shorter, or send it in parts."),
     NotStorable: (502, "The agent's answer is too large to be kept."),
     Unavailable: (503, "The agent's database does not answer."),

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth import KEY, NAME, OWNER, Owner, bearer, described, named
-from contract import Memory, Message, Turn, Unavailable
+from contract import FinishReason, Memory, Message, Turn, Unavailable
 from problems import REFUSED, explain, problem
 from transfer import move_all
 from turns import Turns, thread_of
@@ -101,6 +101,7 @@ class Reply(BaseModel):
 
     thread_id: str | None
     reply: str
+    finish_reason: FinishReason
     usage: dict[str, int] | None
 
 
@@ -190,7 +191,7 @@ async def invoke(request: Request, ask: Ask, owner: Owner) -> Reply:
     """Answer a message, in a thread once for each Idempotency-Key."""
     async with asynccontextmanager(open_turn)(request, ask, owner) as turn:
         answer = await _turns(request).answer(turn)
-    return Reply(thread_id=turn.thread_id, reply=answer.content, usage=answer.usage)
+    return Reply(thread_id=turn.thread_id, reply=answer.content, finish_reason=answer.finish_reason, usage=answer.usage)
 
 
 @router.post("/stream", response_class=EventSourceResponse, openapi_extra=KEYED)

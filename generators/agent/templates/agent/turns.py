@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 import anyio
 import structlog
 
-from contract import Busy, KeyReused, Logic, Memory, Message, NotFound, Turn, Unavailable
+from contract import Busy, KeyReused, Logic, Memory, Message, NoReply, NotFound, Turn, Unavailable
 from metrics import TURN_SECONDS, TURNS
 
 log = structlog.get_logger("turns")
@@ -87,7 +87,8 @@ class Turns:
                             yield {**item}
                 await self._finish(turn, said)
             reply = _reply(turn)
-            yield {"type": "message", "content": reply.content, "usage": reply.usage}
+            ending = {"finish_reason": reply.finish_reason, "usage": reply.usage}
+            yield {"type": "message", "content": reply.content, **ending}
 
     @asynccontextmanager
     async def _in_line(self, owner: str, thread_id: str) -> AsyncIterator[None]:
@@ -138,6 +139,8 @@ class Turns:
     async def _finish(self, turn: Turn, said: list[Message]) -> None:
         for message in said:
             message.content = _storable(message.content)
+        if not said or not said[-1].content.strip():
+            raise NoReply("the logic gave an empty reply")
         if turn.thread_id is None:
             turn.answer = said[-1]
         else:
@@ -174,7 +177,7 @@ def _counted(turn: Turn) -> Iterator[None]:
     try:
         replay = turn.answer is not None
         yield
-        outcome = "replayed" if replay else "answered"
+        outcome = "replayed" if replay else "answered" if _reply(turn).finish_reason == "stop" else "incomplete"
     except (asyncio.CancelledError, GeneratorExit):
         outcome = "abandoned"
         raise

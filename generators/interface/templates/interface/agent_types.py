@@ -63,11 +63,15 @@ class Usage(BaseModel):
     total_tokens: int = 0
 
 
+FINISH_HELP = "`length` where the reply is cut off, `content_filter` where the model keeps it or the rest of it back."
+
+
 class Reply(BaseModel):
     """The agent's answer to a message."""
 
     thread_id: str | None = Field(description="null where nothing was stored.")
     reply: str
+    finish_reason: str = Field("stop", description=FINISH_HELP)
     usage: Usage | None = None
 
 
@@ -75,8 +79,8 @@ class Event(BaseModel):
     """One event of a streamed answer.
 
     `metadata` comes first (thread_id), then `token` (text) and `tool` (name, result) in any number, then `message`
-    (content, usage), the whole reply. `error` (status, detail) ends a stream that broke. `ping` says that the agent
-    is still at work.
+    (content, finish_reason, usage), the whole reply. `error` (status, detail) ends a stream that broke. `ping` says
+    that the agent is still at work.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -87,6 +91,7 @@ class Event(BaseModel):
     name: str = ""
     result: Any = None
     content: str = ""
+    finish_reason: str = "stop"
     usage: Usage | None = None
     status: int = 500
     detail: str = ""

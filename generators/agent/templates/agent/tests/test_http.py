@@ -12,7 +12,7 @@ from anyio import BrokenResourceError
 from structlog.testing import capture_logs
 
 from app import LetGo
-from contract import LogicFailed
+from contract import Declined, LogicFailed, NoReply, TooLong
 from tests.fakes import EchoLogic, InMemory
 
 pytestmark = pytest.mark.anyio
@@ -188,7 +188,8 @@ class TestInvoke:
     ) -> None:
         response = (await client.post("/invoke", json={"message": "hi", "history": history})).json()
         heard = ", ".join(said["content"] for said in history)
-        assert response == {"thread_id": None, "reply": f"echo hi [{heard}]", "usage": response["usage"]}
+        reply = {"reply": f"echo hi [{heard}]", "finish_reason": "stop", "usage": response["usage"]}
+        assert response == {"thread_id": None, **reply}
         assert (await client.get("/threads")).json()["data"] == []
 
     async def test_history_and_thread_id_together_are_422(self, client: httpx.AsyncClient) -> None:
@@ -208,6 +209,25 @@ class TestInvoke:
             assert "secret" not in response.text
         logic.error = None
         assert (await client.post("/invoke", json={"message": "hi", "thread_id": thread_id})).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("error", "status", "advice"),
+        [
+            (TooLong("secret"), 413, "shorter"),
+            (Declined("secret"), 400, "another way"),
+            (NoReply("secret"), 502, "try again"),
+        ],
+    )
+    async def test_words_say_what_helps(
+        self, client: httpx.AsyncClient, logic: EchoLogic, error: LogicFailed, status: int, advice: str
+    ) -> None:
+        logic.error = error
+        response = await client.post("/invoke", json={"message": "hi"})
+        is_problem(response, status)
+        assert advice in response.json()["detail"]
+        assert "secret" not in response.text
+        *_, (name, data), _ = events((await client.post("/stream", json={"message": "hi"})).text)
+        assert (name, data["status"], data["detail"]) == ("error", status, response.json()["detail"])
 
     async def test_a_reply_too_large_to_be_kept_is_502(self, client: httpx.AsyncClient, memory: InMemory) -> None:
         thread_id = await new_thread(client)
@@ -349,7 +369,7 @@ class TestStream:
             ("token", {"type": "token", "text": "echo "}),
             ("tool", {"type": "tool", "name": "add", "result": "5"}),
             ("token", {"type": "token", "text": "tool"}),
-            ("message", {"type": "message", "content": "echo tool []", "usage": usage}),
+            ("message", {"type": "message", "content": "echo tool []", "finish_reason": "stop", "usage": usage}),
             "[DONE]",
         ]
         assert await stored(client, thread_id) == [("user", "tool"), ("assistant", "echo tool []")]

@@ -1,14 +1,14 @@
 """How a turn keeps its thread, loses it, and is counted."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
-from contract import Busy, Turn, Unavailable
+from contract import FINISH, Busy, Message, NoReply, Turn, Unavailable
 from tests.fakes import EchoLogic, InMemory
 from turns import Turns
 
@@ -155,3 +155,52 @@ async def test_what_a_logic_writes_can_be_stored(
 ) -> None:
     monkeypatch.setattr(open_turn, "question", "a\0b\ud800c")
     assert (await turns.answer(open_turn)).content == "echo ab?c []"
+
+
+@pytest.mark.parametrize("lead", [Turns.answer, stream])
+@pytest.mark.parametrize("said", [[], [Message("assistant", " \n")], [Message("assistant", "\0")]])
+async def test_an_empty_reply_is_none(
+    turns: Turns,
+    open_turn: Turn,
+    memory: InMemory,
+    logic: EchoLogic,
+    monkeypatch: pytest.MonkeyPatch,
+    lead: Any,
+    said: list[Message],
+) -> None:
+    async def answer(*_: object) -> list[Message]:
+        return said
+
+    async def events(*_: object) -> AsyncGenerator[Message]:
+        for message in said:
+            yield message
+
+    monkeypatch.setattr(logic, "answer", answer)
+    monkeypatch.setattr(logic, "stream", events)
+    before = count("failed")
+    with pytest.raises(NoReply):
+        await lead(turns, open_turn)
+    assert count("failed") == before + 1
+    assert [message.role for message in await memory.messages(OWNER, str(open_turn.thread_id), 9)] == ["user"]
+
+
+@pytest.mark.parametrize("lead", [Turns.answer, stream])
+async def test_an_incomplete_reply_is_counted_as_such(
+    turns: Turns, logic: EchoLogic, monkeypatch: pytest.MonkeyPatch, lead: Any
+) -> None:
+    async def answer(*_: object) -> list[Message]:
+        return [Message("assistant", "Once upon", {FINISH: "length"})]
+
+    async def events(*_: object) -> AsyncGenerator[Message]:
+        yield Message("assistant", "Once upon", {FINISH: "length"})
+
+    monkeypatch.setattr(logic, "answer", answer)
+    monkeypatch.setattr(logic, "stream", events)
+    before = count("incomplete")
+    async with turns.open(OWNER, None, "k", "hi") as turn:
+        answered = await lead(turns, turn)
+    assert count("incomplete") == before + 1
+    if lead is stream:
+        assert answered == [{"type": "message", "content": "Once upon", "finish_reason": "length", "usage": None}]
+    async with turns.open(OWNER, None, "k", "hi") as again:
+        assert (await turns.answer(again)).finish_reason == "length"

@@ -32,6 +32,7 @@ class FakeAgent:
     lose: int = 0  # so many answers are lost, after what was asked has been done
     break_after: int | None = None  # streams break after so many events
     refuse: tuple[int, str, dict[str, str]] | None = None  # status, detail and headers of every answer
+    finish: str = "stop"  # how its replies end
     page: str = ""  # what it sends instead of answers
 
     @property
@@ -181,7 +182,8 @@ class FakeAgent:
         if "\0" in body["message"]:
             return _invalid()
         await self.work()
-        return web.json_response({"thread_id": thread_id, "reply": self.reply(request, body), "usage": USAGE})
+        reply = {"reply": self.reply(request, body), "finish_reason": self.finish, "usage": USAGE}
+        return web.json_response({"thread_id": thread_id, **reply})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Answer a message word by word."""
@@ -195,7 +197,7 @@ class FakeAgent:
         reply = self.reply(request, body)
         events: list[dict[str, Any]] = [{"type": "metadata", "thread_id": thread_id}]
         events += [{"type": "token", "text": word} for word in reply.split(" ")]
-        events += [{"type": "message", "content": reply, "usage": USAGE}]
+        events += [{"type": "message", "content": reply, "finish_reason": self.finish, "usage": USAGE}]
         for number, event in enumerate(events):
             if number == self.break_after:
                 self.break_after = None

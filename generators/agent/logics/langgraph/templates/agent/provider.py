@@ -18,8 +18,10 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_openai import ChatOpenAI
 from openai import APIError, OpenAIError
+from openai import BaseModel as OpenAIModel
+from openai.types.chat import ChatCompletion, ChatCompletionMessageFunctionToolCall
 
-from contract import LogicFailed, TooLong
+from contract import Declined, LogicFailed, TooLong
 
 # How servers say that a request has more tokens than the model can read; OpenAI has a code for it, others have words.
 TOO_LONG = re.compile(
@@ -72,7 +74,7 @@ class ProviderModel(ChatOpenAI):
             try:
                 return await super()._agenerate(messages, stop, run_manager, **kwargs)
             except APIError as error:
-                messages = self._reconsider(messages, error)
+                messages = shorter(messages, error)
 
     @override
     async def _astream(
@@ -83,39 +85,58 @@ class ProviderModel(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         while True:
-            begun = False
+            begun, with_usage = False, self.stream_usage
             calls: list[ChatGenerationChunk] = []
             try:
                 async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
-                    begun = True
                     if _calls_of(chunk):
                         calls.append(chunk)
                     else:
+                        begun = begun or bool(chunk.text)
                         yield chunk
                 if calls:
                     yield _whole(calls)
             except APIError as error:
                 if begun:
                     raise
-                messages = self._reconsider(messages, error)
+                if with_usage and "stream_options" in said(error):
+                    log.info("the server takes no stream_options: replies that stream have no usage from now on")
+                    self.stream_usage = False
+                    continue
+                messages = shorter(messages, error)
             else:
                 return
 
-    def _reconsider(self, messages: list[BaseMessage], error: APIError) -> list[BaseMessage]:
-        """The messages for another attempt. Raises the error where there is none that could succeed."""
-        if self.stream_usage and "stream_options" in said(error):
-            log.info("the server takes no stream_options: replies that stream have no usage from now on")
-            self.stream_usage = False
-            return messages
-        shorter = without_oldest(messages) if is_too_long(error) else []
-        if not shorter:
-            raise error
-        log.warning(
-            "more than the model can read, trying without the oldest messages: lower HISTORY_WINDOW",
-            messages=len(messages),
-            left_out=len(messages) - len(shorter),
-        )
-        return shorter
+    @override
+    def _create_chat_result(
+        self, response: dict[str, Any] | OpenAIModel, generation_info: dict[str, Any] | None = None
+    ) -> ChatResult:
+        if isinstance(response, ChatCompletion):
+            _check_calls(response)
+        result = super()._create_chat_result(response, generation_info)
+        for generation in result.generations:
+            message = generation.message
+            if refusal := message.additional_kwargs.get("refusal"):
+                message.content = message.content or refusal
+        return result
+
+    @override
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        generation = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
+        refusals = [(choice.get("delta") or {}).get("refusal") for choice in chunk.get("choices") or []]
+        if generation and (refusal := next(filter(None, refusals), None)):
+            generation.message.content = generation.message.content or str(refusal)
+            generation.message.additional_kwargs["refusal"] = refusal
+        return generation
+
+
+def _check_calls(response: ChatCompletion) -> None:
+    for choice in response.choices or ():
+        for call in getattr(choice.message, "tool_calls", None) or ():  # some servers send no message
+            if isinstance(call, ChatCompletionMessageFunctionToolCall):
+                call.function.arguments = checked(call.function.arguments)
 
 
 def _calls_of(chunk: ChatGenerationChunk) -> list[ToolCallChunk]:
@@ -123,16 +144,9 @@ def _calls_of(chunk: ChatGenerationChunk) -> list[ToolCallChunk]:
 
 
 def _whole(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
-    """One chunk with calls of tools that came in pieces.
-
-    LangChain completes arguments that are cut off, so that a tool would be called with half a text or a part of a list.
-    A text that holds them is no arguments to it, and the call counts as one that cannot be read.
-    """
+    """One chunk with the calls of tools that came in pieces."""
     whole = reduce(add, chunks)
-    calls = [
-        {**call, "args": json.dumps(call["args"])} if call["args"] and not _is_json(call["args"]) else call
-        for call in _calls_of(whole)
-    ]
+    calls = [{**call, "args": checked(call["args"])} for call in _calls_of(whole)]
     fields = whole.message.model_dump(include={"content", "additional_kwargs", "response_metadata", "usage_metadata"})
     return ChatGenerationChunk(
         message=AIMessageChunk(**fields, id=whole.message.id, tool_call_chunks=calls),
@@ -140,12 +154,38 @@ def _whole(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
     )
 
 
-def _is_json(text: str) -> bool:
+def checked(arguments: str | None) -> str:
+    """The arguments of a call, or what LangChain takes for an invalid call.
+
+    It completes JSON that was cut off in a stream, so that a tool would be called with a part of a text or a list, and
+    it fails on JSON that is no object. A tool that takes nothing is called with an empty text by some servers.
+    """
+    if not arguments:
+        return "{}"
     try:
-        json.loads(text)
+        is_object = isinstance(json.loads(arguments), dict)
     except ValueError:
-        return False
-    return True
+        is_object = False
+    return arguments if is_object else f"no object: {arguments}"
+
+
+def shorter(messages: list[BaseMessage], error: APIError) -> list[BaseMessage]:
+    """The messages for another attempt. Raises the error where that could not succeed."""
+    left = without_oldest(messages) if is_too_long(error) or is_filtered(error) else []
+    if not left:
+        raise error
+    log.warning(
+        "the server refuses the conversation, trying without its oldest messages",
+        reason="too long, see HISTORY_WINDOW" if is_too_long(error) else "filtered",
+        messages=len(messages),
+        left_out=len(messages) - len(left),
+    )
+    return left
+
+
+def is_filtered(error: Exception) -> bool:
+    """Whether the provider refused what it was to read."""
+    return isinstance(error, APIError) and error.code == "content_filter"
 
 
 def is_too_long(error: Exception) -> bool:
@@ -161,6 +201,8 @@ def inability(error: Exception) -> LogicFailed | None:
     """What a call failed by, where it is something that this model cannot do."""
     if is_too_long(error):
         return TooLong("a question is more than the model can read: set another LLM_MODEL, or a lower LLM_MAX_TOKENS")
+    if is_filtered(error):
+        return Declined("the model's provider filters what it was asked")
     if isinstance(error, APIError) and NO_TOOLS.search(said(error)):
         return LogicFailed(
             "the model takes no tools: set another LLM_MODEL, let its server allow them, or TOOLS = [] in logic.py"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
 
+import structlog
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -16,13 +17,22 @@ from langchain_core.messages import (
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
 
-from contract import Event, LogicFailed, Message, Role
+from contract import FINISH, Event, FinishReason, LogicFailed, Message, NoReply, Role
 from logic import State, build_graph
 from model import ModelSettings, build_model, explain
+from reasoning import BREAK, GrowingReply, without_reasoning
+
+log = structlog.get_logger("runner")
 
 SETTINGS = ModelSettings()
 OFFLINE = SETTINGS.offline
 ENGINE = "offline" if OFFLINE else SETTINGS.llm_model
+
+NO_TEXT: dict[FinishReason, str] = {
+    "length": "I have no answer: all the tokens that it may take were used up before it. Please ask for less at once.",
+    "content_filter": "I have no answer: the model refuses one, or its provider keeps it back. Please ask another way.",
+}
+CHECK = {"length": "LLM_MAX_TOKENS", "content_filter": "the rules of the model's provider"}
 
 OWN = "langchain"  # where a message's data holds LangChain's form of it
 PLAIN: dict[Role, Callable[[str], BaseMessage]] = {
@@ -49,14 +59,15 @@ async def answer(history: list[Message], question: str, metadata: dict[str, str]
 async def stream(history: list[Message], question: str, metadata: dict[str, str]) -> AsyncGenerator[Event | Message]:
     """The same as it happens: tokens and tool results to show, and at the end the messages to keep."""
     added: list[BaseMessage] = []
+    reply = GrowingReply()
     before = State(messages=_conversation(history, question))
     parts = graph.astream(before, _config(metadata), stream_mode=["messages", "updates"], version="v2")
     try:
         async for part in parts:
             if part["type"] == "messages":
                 chunk, _ = part["data"]
-                if isinstance(chunk, AIMessageChunk) and chunk.text:
-                    yield {"type": "token", "text": chunk.text}
+                if isinstance(chunk, AIMessageChunk) and (text := reply.add(chunk)):
+                    yield {"type": "token", "text": text}
             elif part["type"] == "updates":
                 for message in _added(part["data"]):
                     added.append(message)
@@ -65,8 +76,11 @@ async def stream(history: list[Message], question: str, metadata: dict[str, str]
     except Exception as error:
         _explain(error)
         raise
-    for kept in _keep(added):
-        yield kept
+    kept = _keep(added)
+    if text := reply.rest(kept[-1].content):
+        yield {"type": "token", "text": text}
+    for each in kept:
+        yield each
 
 
 def _config(metadata: dict[str, str]) -> RunnableConfig:
@@ -104,18 +118,52 @@ def _from_memory(message: Message) -> BaseMessage:
 
 
 def _keep(messages: list[BaseMessage]) -> list[Message]:
-    """Plain text is kept as it reads; only tool calls and their results need LangChain's own form too."""
-    kept = [_to_memory(message) for message in messages]
-    kept[-1].usage = _usage(messages)
-    return kept
+    """What the model needs to hear of the turn later, and at the end the reply: all that a person reads of it."""
+    if not messages:
+        raise NoReply("the graph added no message")
+    last = messages[-1]
+    is_reply = isinstance(last, AIMessage) and not last.tool_calls
+    shown = [message for message in messages if isinstance(message, AIMessage) or message is last]
+    said = [without_reasoning(message.text) for message in shown]
+    reply = _reply(last, BREAK.join(filter(None, said)))
+    if is_reply and any(said[:-1]):
+        reply.data = {**(reply.data or {}), OWN: _own_form(last)}
+    reply.usage = _usage(messages)
+    return [*map(_step, messages[:-1] if is_reply else messages), reply]
 
 
-def _to_memory(message: BaseMessage) -> Message:
+def _step(message: BaseMessage) -> Message:
+    """A message for the model; only the results of tools are shown, too."""
     if isinstance(message, ToolMessage):
         return Message("tool", message.text, {OWN: message_to_dict(message)})
-    if isinstance(message, AIMessage) and message.tool_calls:
-        return Message("assistant", message.text, {OWN: message_to_dict(message)})
-    return Message("assistant", message.text)
+    return Message("assistant", "", {OWN: _own_form(message)})
+
+
+def _own_form(message: BaseMessage) -> dict[str, Any]:
+    if isinstance(message.content, str):
+        message = message.model_copy(update={"content": without_reasoning(message.content)})
+    return message_to_dict(message)
+
+
+def _reply(last: BaseMessage, text: str) -> Message:
+    """The reply with this text, or with words for why there is none."""
+    finish = _finish_reason(last)
+    if finish == "stop" and isinstance(last, AIMessage) and last.invalid_tool_calls:
+        raise NoReply("the model called a tool with arguments that are no JSON")
+    if not (text or finish in NO_TEXT):
+        raise NoReply("the model gave an empty reply")
+    if finish == "stop":
+        return Message("assistant", text)
+    log.warning("the reply is incomplete", finish_reason=finish, check=CHECK[finish])
+    return Message("assistant", text or NO_TEXT[finish], {FINISH: finish})
+
+
+def _finish_reason(last: BaseMessage) -> FinishReason:
+    if last.additional_kwargs.get("refusal"):
+        return "content_filter"
+    told = str(last.response_metadata.get("finish_reason"))  # some servers tell it twice, which LangChain joins
+    reasons: tuple[FinishReason, ...] = ("length", "content_filter")
+    return next((reason for reason in reasons if told.startswith(reason)), "stop")
 
 
 def _usage(messages: list[BaseMessage]) -> dict[str, int] | None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from fastapi import HTTPException
 from pydantic import BaseModel, Field
 
+from agent_types import FINISH_HELP
+
 STARTED = int(time.time())
 
 
@@ -104,7 +106,7 @@ class Choice(BaseModel):
     index: Literal[0] = 0
     message: Answer
     logprobs: None = None
-    finish_reason: Literal["stop"] = "stop"
+    finish_reason: str = Field(description=FINISH_HELP, examples=["stop"])
 
 
 class Completion(BaseModel):

@@ -69,7 +69,7 @@ async def complete(
     reply = await while_connected(request, agent.invoke(owner, question, key))
     return Completion(
         **head,
-        choices=[Choice(message=Answer(content=reply.reply))],
+        choices=[Choice(message=Answer(content=reply.reply), finish_reason=reply.finish_reason)],
         usage=_usage(reply.usage),
         metadata=_metadata(reply.thread_id),
     )
@@ -120,7 +120,8 @@ async def _frames(events: AsyncGenerator[Event], head: dict[str, Any], *, includ
                 shown = True
                 yield chunk({"content": event.text})
             elif event.type == "message":
-                yield chunk({} if shown else {"content": event.content}, "stop")  # a replayed answer has no tokens
+                rest = {} if shown else {"content": event.content}  # a replayed answer has no tokens
+                yield chunk(rest, event.finish_reason)
                 if include_usage:
                     yield _frame({**head, "choices": [], "usage": _usage(event.usage)})
             elif event.type == "error":

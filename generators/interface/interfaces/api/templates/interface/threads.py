@@ -21,7 +21,8 @@ event: token
 data: {"type":"token","text":"Hello"}
 
 event: message
-data: {"type":"message","content":"Hello","usage":{"input_tokens":5,"output_tokens":1,"total_tokens":6}}
+data: {"type":"message","content":"Hello","finish_reason":"stop","usage":{"input_tokens":5,"output_tokens":1,\
+"total_tokens":6}}
 
 data: [DONE]
 """

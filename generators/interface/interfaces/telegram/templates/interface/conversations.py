@@ -11,6 +11,10 @@ from incoming import Place
 
 HISTORY = 20  # messages that a history shows
 KEY_REUSED = 422  # without wrong fields: the agent knows the message from another thread
+INCOMPLETE = {  # what follows a reply that is not all that there was to say
+    "length": "\n\n_(This answer is cut off: it is as long as one may be.)_",
+    "content_filter": "\n\n_(This answer is not complete: the model kept it or the rest of it back.)_",
+}
 
 log = structlog.get_logger("conversations")
 
@@ -57,7 +61,7 @@ class Conversation:
                 async for event in events:
                     begun = True
                     if event.type == "message":
-                        return event.content
+                        return event.content + INCOMPLETE.get(event.finish_reason, "")
                     text += _token(event)
                     await grow(text)
         except Refused as refused:

@@ -123,7 +123,12 @@ class TestHttp:
     async def test_a_history_is_answered_and_not_stored(self, client: httpx.AsyncClient, memory: InMemory) -> None:
         history = [{"role": "user", "content": "add milk"}, {"role": "assistant", "content": "anything"}]
         response = await client.post("/invoke", json={"message": "show", "history": history})
-        assert response.json() == {"thread_id": None, "reply": "On the list:\n- milk", "usage": None}
+        assert response.json() == {
+            "thread_id": None,
+            "reply": "On the list:\n- milk",
+            "finish_reason": "stop",
+            "usage": None,
+        }
         assert not memory.kept
 
 

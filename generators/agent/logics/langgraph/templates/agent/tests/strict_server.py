@@ -21,6 +21,7 @@ class Says:
     more: dict[str, str] = field(default_factory=dict)  # fields beside the text: reasoning_content, refusal
     status: int = 200
     error: str = ""
+    code: str | None = None
 
     def body(self) -> dict[str, Any]:
         """The answer as a whole."""
@@ -59,6 +60,7 @@ class StrictServer(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.longest: int | None = None  # characters that the model can read
         self.overflow = Says(status=400, error="This model's maximum context length is 100 tokens.")
+        self.unheard = ""  # what its filter lets nobody say
         self.knows_stream_options = True
         self.knows_tools = True
 
@@ -81,6 +83,8 @@ class StrictServer(ThreadingHTTPServer):
             return Says(status=400, error=complaint)
         if self.longest and sum(len(message["content"] or "") for message in messages) > self.longest:
             return self.overflow
+        if self.unheard and any(self.unheard in (message["content"] or "") for message in messages):
+            return Says(status=400, error="The prompt triggered the content management policy.", code="content_filter")
         return self.answers.pop(0) if self.answers else Says((f"You said {messages[-1]['content']}",))
 
 
@@ -133,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         says = self.server.answer(request)
         if says.status != 200:
-            self._send(says.status, json.dumps({"error": {"message": says.error, "code": None}}))
+            self._send(says.status, json.dumps({"error": {"message": says.error, "code": says.code}}))
         elif request.get("stream"):
             usage = "stream_options" in request
             frames = [f"data: {json.dumps(chunk)}\n\n" for chunk in says.chunks(usage=usage)]

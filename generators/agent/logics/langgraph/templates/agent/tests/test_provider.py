@@ -9,7 +9,7 @@ from langchain_core.messages.tool import ToolCall, invalid_tool_call
 
 import logic
 import runner
-from contract import LogicFailed, Message, TooLong
+from contract import Declined, LogicFailed, Message, NoReply, TooLong
 from model import ModelSettings, build_model
 from tests.strict_server import Says, StrictServer, running
 
@@ -216,3 +216,119 @@ async def test_a_model_without_tools_is_called_so(server: StrictServer, lead: An
     server.answers = [Says(status=status, error=error)]
     with pytest.raises(LogicFailed, match=r"LLM_MODEL.*TOOLS = \[\]"):
         await lead([], "hello")
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_what_a_filter_refuses_does_not_end_the_conversation(server: StrictServer, lead: Any) -> None:
+    server.unheard = "dynamite"
+    with pytest.raises(Declined):
+        await lead([user("one"), assistant("two")], "dynamite")
+    assert await lead([user("one"), assistant("two"), user("dynamite")], "last") == "You said last"
+
+
+THINKING = [
+    (("<think>secret</think>\n\nFour.",), "Four."),
+    (("<th", "ink>se", "cret</t", "hink", ">\n", "\nFo", "ur."), "Four."),
+    (("\n<think>\n\n</think>", "\n\nFour."), "Four."),
+    (("<thinking>secret</thinking><think>secret</think>Four.",), "Four."),
+    (("Well. <think>sec", "ret</think>Four."), "Well. Four."),
+    (("Well.\n<think>sec", "ret"), "Well.\n"),
+    (("secret\nsecret\n</think>\n\nFour.",), "Four."),
+    (("The tag `<think>` is ", "one, and a <b is", " none."), "The tag `<think>` is one, and a <b is none."),
+    (("Is 3 <th", "4? No."), "Is 3 <th4? No."),
+    (("Is 3 <th",), "Is 3 <th"),
+    (("Not closed: <think> in a line",), "Not closed: <think> in a line"),
+]
+
+
+@pytest.mark.parametrize(("pieces", "shown"), THINKING)
+async def test_reasoning_is_neither_shown_nor_stored(server: StrictServer, pieces: tuple[str, ...], shown: str) -> None:
+    for answer in (Says(pieces), Says(pieces, more={"reasoning_content": "secret", "reasoning": "secret"})):
+        server.answers = [answer, answer]
+        said = await runner.answer([], "two and two?", {})
+        items = [item async for item in runner.stream([], "two and two?", {})]
+        tokens = [item["text"] for item in items if isinstance(item, dict) and item["type"] == "token"]
+        assert said[-1].content == shown
+        assert said[-1] == items[-1]
+        assert len(said) == 1
+        if not pieces[0].startswith("secret"):  # else it is shown before it is known what it is
+            assert "".join(tokens) == shown
+
+
+async def test_reasoning_before_a_call_is_not_stored_either(server: StrictServer) -> None:
+    says = [Says(("<think>secret</think>",), calls=(("add", '{"a": 2, "b": 3}'),), finish="tool_calls"), Says(("5",))]
+    server.answers = [*says, *says]
+    said = await runner.answer([], "please add", {})
+    kept = [item async for item in runner.stream([], "please add", {}) if isinstance(item, Message)]
+    assert [message.role for message in said] == ["assistant", "tool", "assistant"]
+    for messages in (said, kept):
+        assert "secret" not in str(messages)
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_what_is_said_before_a_call_is_a_paragraph_of_the_reply(server: StrictServer, calls: int) -> None:
+    adds = Says(("Let me ", "add these."), calls=(("add", '{"a": 2, "b": 3}'),), finish="tool_calls")
+    says = [adds] * calls + [Says(("The sum ", "is 5."))]
+    text = "Let me add these.\n\n" * calls + "The sum is 5."
+    server.answers = [*says, *says]
+    said = await runner.answer([], "please add", {})
+    items = [item async for item in runner.stream([], "please add", {})]
+    kept = [item for item in items if isinstance(item, Message)]
+    assert "".join(item["text"] for item in items if isinstance(item, dict) and item["type"] == "token") == text
+    for messages in (said, kept):
+        read = [message.content for message in messages if message.role == "assistant" and message.content]
+        assert read == [text]
+        await runner.answer([user("please add"), *messages], "last", {})
+        expected: list[tuple[str, str | None]] = [("assistant", "Let me add these."), ("tool", "5")] * calls
+        assert server.heard[1:] == [
+            ("user", "please add"),
+            *expected,
+            ("assistant", "The sum is 5."),
+            ("user", "last"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("says", "finish", "text"),
+    [
+        (Says(("Once upon",), finish="length"), "length", "Once upon"),
+        (Says(("<think>on and on",), finish="length"), "length", "I have no answer: all the tokens"),
+        (Says(more={"reasoning_content": "on and on"}, finish="length"), "length", "I have no answer: all the tokens"),
+        (Says(calls=(("add", '{"a": 2'),), finish="length"), "length", "I have no answer: all the tokens"),
+        (Says(("Once",), finish="content_filter"), "content_filter", "Once"),
+        (Says(finish="content_filter"), "content_filter", "I have no answer: the model refuses"),
+        (Says(more={"refusal": "I cannot help with that."}), "content_filter", "I cannot help with that."),
+    ],
+)
+async def test_an_incomplete_reply_says_why(server: StrictServer, says: Says, finish: str, text: str) -> None:
+    server.answers = [says, says]
+    (whole_reply,) = await runner.answer([], "hello", {})
+    items: list[Any] = [item async for item in runner.stream([], "hello", {})]
+    assert whole_reply.content.startswith(text)
+    assert whole_reply.finish_reason == finish
+    assert items[-1] == whole_reply
+    assert "".join(item["text"] for item in items[:-1]) == whole_reply.content
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+@pytest.mark.parametrize(
+    "says",
+    [
+        Says(),
+        Says((" \n",)),
+        Says(("<think>done</think>",)),
+        Says(calls=(("add", '{"a": 2,'),), finish="tool_calls"),
+        Says(("Let me add.",), calls=(("add", "{'a': 2}"),), finish="tool_calls"),
+        Says(calls=(("add", "[2, 3]"),), finish="tool_calls"),
+    ],
+)
+async def test_no_reply_is_no_answer(server: StrictServer, lead: Any, says: Says) -> None:
+    server.answers = [says]
+    with pytest.raises(NoReply):
+        await lead([], "hello")
+
+
+@pytest.mark.parametrize("lead", [whole, streamed])
+async def test_a_tool_without_arguments_is_called(server: StrictServer, lead: Any) -> None:
+    server.answers = [Says(calls=(("now", ""),), finish="tool_calls")]
+    assert (await lead([], "what time is it?")).endswith("+00:00")

@@ -4,6 +4,10 @@ import { copyButton, element, icon } from './dom.js';
 import { Markdown } from './markdown.js';
 
 const FRAME = 16; // milliseconds
+const INCOMPLETE = {
+  length: 'This reply is cut off: it is as long as one may be.',
+  content_filter: 'This reply is not complete: the model kept it or the rest of it back.',
+};
 
 /** A message as it was typed. */
 export function question(text) {
@@ -71,11 +75,12 @@ export class Reply {
     this.#prose.querySelector('.thinking')?.remove();
   }
 
-  /** Ends the reply with the whole of its text. */
-  complete(text) {
+  /** Ends the reply with the whole of its text, and says where that is not all there was to say. */
+  complete(text, finishReason) {
     if (!this.#text) this.#prose.replaceChildren();
     this.#text = text;
     this.end();
+    if (INCOMPLETE[finishReason]) this.#prose.after(element('p', { class: 'notice' }, INCOMPLETE[finishReason]));
     this.element.append(
       element(
         'div',

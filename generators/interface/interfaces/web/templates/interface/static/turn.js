@@ -83,7 +83,7 @@ export class Turn extends EventTarget {
     for await (const event of ask(this.thread, this.message, this.key, signal)) {
       if (event.type === 'token') reply.write(event.text);
       else if (event.type === 'tool') reply.addTool(event.result, event.name);
-      else if (event.type === 'message') reply.complete(event.content);
+      else if (event.type === 'message') reply.complete(event.content, event.finish_reason);
     }
   }
 

@@ -49,6 +49,15 @@ async def test_stream(openai: AsyncOpenAI) -> None:
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_an_incomplete_reply_says_so(openai: AsyncOpenAI, agent: FakeAgent, reason: str) -> None:
+    agent.finish = reason
+    completion = await openai.chat.completions.create(model="parrot", messages=HELLO)
+    assert completion.choices[0].finish_reason == reason
+    stream = await openai.chat.completions.create(model="parrot", messages=HELLO, stream=True)
+    assert [chunk.choices[0].finish_reason async for chunk in stream] == [None, None, None, reason]
+
+
 async def test_stream_helper_of_the_client(openai: AsyncOpenAI) -> None:
     async with openai.chat.completions.stream(model="parrot", messages=HELLO) as stream:
         completion = await stream.get_final_completion()

@@ -34,7 +34,7 @@ def events(text: str) -> list[tuple[str, dict[str, object]]]:
 async def test_conversation(alice: httpx.AsyncClient) -> None:
     thread = await new_thread(alice, "Tea")
     answer = await alice.post(f"{thread}/messages", json={"message": "with milk"})
-    assert answer.json() == {"thread_id": "t1", "reply": "1 with milk", "usage": USAGE}
+    assert answer.json() == {"thread_id": "t1", "reply": "1 with milk", "finish_reason": "stop", "usage": USAGE}
     page = (await alice.get(f"{thread}/messages", params={"limit": 1})).json()
     assert [(found["role"], found["content"]) for found in page["data"]] == [("assistant", "1 with milk")]
     assert page["has_more"] is True
@@ -82,7 +82,7 @@ async def test_stream(alice: httpx.AsyncClient) -> None:
         ("token", {"type": "token", "text": "1"}),
         ("token", {"type": "token", "text": "to"}),
         ("token", {"type": "token", "text": "be"}),
-        ("message", {"type": "message", "content": "1 to be", "usage": USAGE}),
+        ("message", {"type": "message", "content": "1 to be", "finish_reason": "stop", "usage": USAGE}),
     ]
 
 

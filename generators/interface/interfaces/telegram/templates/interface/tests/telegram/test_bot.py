@@ -57,6 +57,13 @@ async def test_reply_grows(telegram: FakeTelegram, agent: FakeAgent) -> None:
 
 
 @pytest.mark.usefixtures("bot")
+async def test_incomplete_reply_says_so(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.finish = "length"
+    telegram.say("hello")
+    assert await replies(telegram, 1) == ["1 hello\n\n(This answer is cut off: it is as long as one may be.)"]
+
+
+@pytest.mark.usefixtures("bot")
 async def test_long_reply_takes_several_messages(telegram: FakeTelegram) -> None:
     text = " ".join(f"Sentence number {number}." for number in range(500))
     telegram.say(text)

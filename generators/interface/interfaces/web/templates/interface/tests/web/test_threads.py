@@ -45,7 +45,7 @@ async def test_stream(owner: httpx.AsyncClient, agent: FakeAgent) -> None:
         {"type": "token", "text": "1"},
         {"type": "token", "text": "to"},
         {"type": "token", "text": "be"},
-        {"type": "message", "content": "1 to be", "usage": USAGE},
+        {"type": "message", "content": "1 to be", "finish_reason": "stop", "usage": USAGE},
     ]
     assert {request.headers["X-Thread-Owner"] for request in agent.requests} == {"web:owner"}
 
