@@ -79,6 +79,11 @@ def problem(status: int, detail: str, **more: object) -> JSONResponse:
     return JSONResponse(body, status, HEADERS.get(status), media_type="application/problem+json")
 
 
+def in_words(message: str) -> str:
+    """What pydantic says of a field, without its own terms."""
+    return message.removeprefix("Value error, ").replace(" after validation", "")
+
+
 def explain(error: Exception) -> tuple[int, str]:
     """The status and the sentence that a caller gets for an error. The reason of a failure goes to the log."""
     if isinstance(error, LogicFailed | NotStorable | Unavailable):
@@ -107,7 +112,7 @@ def install(app: FastAPI, fields: Iterable[str]) -> None:
         def place(parts: tuple[str | int, ...]) -> str:
             return ".".join(map(str, takewhile(lambda part: part in ours or isinstance(part, int), parts)))
 
-        errors = [{"field": place(e["loc"]), "message": e["msg"]} for e in error.errors()[:MOST_ERRORS]]
+        errors = [{"field": place(e["loc"]), "message": in_words(e["msg"])} for e in error.errors()[:MOST_ERRORS]]
         return problem(422, "The request is not valid.", errors=errors)
 
     for kind in (*KNOWN, Exception):

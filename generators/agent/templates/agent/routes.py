@@ -42,9 +42,11 @@ def _storable(text: str) -> str:
     return text
 
 
-type Text = Annotated[str, AfterValidator(_storable)]
+Storable = AfterValidator(_storable)  # stands after the limits of a text, which else counts as a list of items
 type Name = Annotated[str, Field(pattern=NAME)]
 type ThreadId = Annotated[str, Path(pattern=NAME)]
+type MetadataKey = Annotated[str, Field(min_length=1, max_length=128), Storable]
+type MetadataValue = Annotated[str, Field(max_length=1_000), Storable]
 type Limit = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -58,22 +60,22 @@ class Said(Body):
     """An earlier message, sent by a caller that remembers by itself."""
 
     role: Literal["system", "user", "assistant"]
-    content: Annotated[Text, Field(max_length=100_000)]
+    content: Annotated[str, Field(max_length=100_000), Storable]
 
 
 class Ask(Body):
     """A message to the agent: for a thread, for a new one, or with a history of its own and not stored."""
 
-    message: Annotated[Text, Field(min_length=1, max_length=32_000)]
+    message: Annotated[str, Field(min_length=1, max_length=32_000), Storable]
     thread_id: Name | None = None
     history: Annotated[list[Said], Field(max_length=500)] | None = None
-    metadata: Annotated[dict[Name, Annotated[Text, Field(max_length=1_000)]], Field(max_length=16)] = {}
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = {}
 
 
 class Titled(Body):
     """The title of a thread."""
 
-    title: Annotated[Text, Field(max_length=200)] | None = None
+    title: Annotated[str, Field(max_length=200), Storable] | None = None
 
 
 class Kept(Body):

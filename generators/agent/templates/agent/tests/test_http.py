@@ -529,7 +529,9 @@ class TestBadInput:
             '{"message": "hi", "history": [{"role": "user", "content": "\\udfff"}]}',
             '{"message": "hi", "metadata": {"a": "\\u0000"}}',
             '{"message": "hi", "metadata": {"zebra\\ud800": "b"}}',
-            '{"message": "hi", "metadata": {"zebra zebra": "b"}}',
+            '{"message": "hi", "metadata": {"": "b"}}',
+            '{"message": "hi", "metadata": {"zebra\\u0000": "b"}}',
+            json.dumps({"message": "hi", "metadata": {"zebra" * 26: "b"}}),
             '{"message": "hi", "zebra": "zebra"}',
             '{"message": "hi", "\\ud800": 1}',
             '{"message": "hi", "history": [{"role": "user", "content": "x", "zebra": 1}]}',
@@ -545,6 +547,44 @@ class TestBadInput:
             assert "zebra" not in response.text
         assert logic.calls == 0
         assert (await client.get("/threads")).json()["data"] == []
+
+    async def test_keys_of_metadata_are_any_text(self, client: httpx.AsyncClient) -> None:
+        metadata = {"user name": "Ann", "größe/size": "1 m", "🙂": "", "k" * 64: "long"}
+        response = await client.post("/invoke", json={"message": "hi", "metadata": metadata})
+        assert response.status_code == 200
+        assert response.json()["reply"] == f"echo hi [{', '.join(f'{k}={v}' for k, v in metadata.items())}]"
+
+    @pytest.mark.parametrize(
+        ("body", "field", "words"),
+        [
+            ({"message": "x" * 32_001}, "body.message", "String should have at most 32000 characters"),
+            ({"message": ""}, "body.message", "String should have at least 1 character"),
+            ({"message": "a\0b"}, "body.message", "must not contain NUL"),
+            ({"message": "hi", "metadata": {"a": "x" * 1001}}, "", "String should have at most 1000 characters"),
+            ({"message": "hi", "metadata": {"x" * 129: "a"}}, "", "String should have at most 128 characters"),
+            (
+                {"message": "hi", "metadata": {str(n): "x" for n in range(17)}},
+                "body.metadata",
+                "Dictionary should have at most 16 items, not",
+            ),
+            (
+                {"message": "hi", "history": [{"role": "user", "content": ""}] * 501},
+                "body.history",
+                "List should have at most 500 items, not 501",
+            ),
+        ],
+    )
+    async def test_an_error_says_what_is_wrong(
+        self, client: httpx.AsyncClient, body: dict[str, object], field: str, words: str
+    ) -> None:
+        (error,) = is_problem(await client.post("/invoke", json=body), 422)["errors"]
+        assert error["message"].startswith(words)
+        assert "validation" not in error["message"]
+        assert error["field"].startswith(field)
+
+    async def test_too_long_a_title_is_told_in_characters(self, client: httpx.AsyncClient) -> None:
+        (error,) = is_problem(await client.post("/threads", json={"title": "x" * 201}), 422)["errors"]
+        assert error["message"] == "String should have at most 200 characters"
 
     @pytest.mark.parametrize("title", ["a\0b", "\ud800", "x" * 201, 5])
     async def test_a_bad_title_is_422(self, client: httpx.AsyncClient, title: object) -> None:

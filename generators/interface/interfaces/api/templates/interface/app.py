@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import completions
@@ -15,7 +16,7 @@ import threads
 from agent_client import AgentClient
 from envelope import Envelope
 from gate import Agent, Gate
-from settings import Settings
+from settings import Settings, read_origins
 
 DESCRIPTION = """Talk to the agent: in threads that it remembers, or with any client of OpenAI's chat completions.
 
@@ -48,7 +49,20 @@ def create_app(settings: Settings) -> ASGIApp:
     app.include_router(completions.router)
     problems.install(app)
     docs.install(app)
-    return Envelope(app)
+    return Envelope(_open_to(app, read_origins(settings.cors_origins)))
+
+
+def _open_to(app: ASGIApp, origins: list[str]) -> ASGIApp:
+    """Let the pages of these origins call, with a key that they send themselves; browsers add no cookies to that."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["*"],  # OpenAI's clients send many of their own
+        expose_headers=["Retry-After", "X-Request-ID"],
+    )
 
 
 async def live() -> dict[str, str]:

@@ -3,7 +3,6 @@
 import time
 from typing import Any, Literal
 
-from fastapi import HTTPException
 from pydantic import BaseModel, Field
 
 from agent_types import FINISH_HELP
@@ -14,11 +13,20 @@ STARTED = int(time.time())
 # What callers send. OpenAI's clients send much more than this; what is not here has no effect.
 
 
+KINDS = {"image_url": "an image", "input_audio": "a recording", "file": "a file"}
+NOTE = "[Here was {kind}, which this agent cannot read.]"
+
+
 class Part(BaseModel):
     """A part of a message's content."""
 
     type: str = Field(examples=["text"])
-    text: str = ""
+    text: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is, where it is no text."""
+        return KINDS.get(self.type, "something that is no text")
 
 
 class Said(BaseModel):
@@ -28,13 +36,19 @@ class Said(BaseModel):
     content: str | list[Part] | None = Field(None, examples=["Hello!"])
 
     @property
+    def parts(self) -> list[Part]:
+        """What it is made of."""
+        return self.content if isinstance(self.content, list) else [Part(type="text", text=self.content)]
+
+    @property
+    def others(self) -> list[Part]:
+        """Its parts that are no text."""
+        return [part for part in self.parts if part.type != "text"]
+
+    @property
     def text(self) -> str:
-        """What was said, its parts put together. Raises HTTPException where a part is not text."""
-        if not isinstance(self.content, list):
-            return self.content or ""
-        if any(part.type != "text" for part in self.content):
-            raise HTTPException(400, "The agent reads text only.")
-        return "".join(part.text for part in self.content)
+        """What was said, with a note in the place of each part that is no text."""
+        return "".join(NOTE.format(kind=part.kind) if part in self.others else part.text or "" for part in self.parts)
 
 
 class StreamOptions(BaseModel):

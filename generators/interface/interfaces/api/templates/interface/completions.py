@@ -19,9 +19,12 @@ from completion_types import Answer, Ask, Choice, Completion, Model, Models, Sai
 from gate import Agent, GatedRoute, Owner, bearer
 from problems import REFUSED, error_object
 from streams import DONE, HEARTBEAT, EventStream, begin, while_connected
-from threads import IdempotencyKey
+from threads import LONGEST_MESSAGE, IdempotencyKey
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}  # the agent's words
+# What the agent takes of a history. A client sends all of it each time, so whatever is refused in it would be for good.
+MOST_EARLIER = 500  # messages
+LONGEST_EARLIER = 100_000  # characters of a message
 
 STREAM_EXAMPLE = """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"agent",\
 "choices":[{"index":0,"delta":{"content":"Hello"},"logprobs":null,"finish_reason":null}]}
@@ -85,6 +88,11 @@ def _question(body: Ask) -> Question:
     *before, last = body.messages
     if last.role != "user" or not last.text:
         raise HTTPException(400, "The last message must be the user's, with text.")
+    if last.others:
+        raise HTTPException(400, f"The agent reads text only, and the last message holds {last.others[0].kind}.")
+    if len(last.text) > LONGEST_MESSAGE:
+        length = f"A message has at most {LONGEST_MESSAGE:,} characters, and the last one has {len(last.text):,}."
+        raise HTTPException(400, length)
     if body.n not in {None, 1}:
         raise HTTPException(400, "Only n = 1 is possible.")
     if body.tools or body.functions:
@@ -98,9 +106,20 @@ def _question(body: Ask) -> Question:
 
 
 def _history(messages: list[Said]) -> list[dict[str, str]]:
-    if any(said.role not in ROLES for said in messages):
-        raise HTTPException(400, f"A message has one of the roles {', '.join(ROLES)}.")
-    return [{"role": ROLES[said.role], "content": said.text} for said in messages if said.text]
+    """What was said before, as far as the agent takes it: nothing of other tools, and the newest of many messages."""
+    found = [
+        {"role": ROLES[said.role], "content": _storable(said.text)[:LONGEST_EARLIER]}
+        for said in messages
+        if said.role in ROLES and said.text
+    ]
+    others = [n for n, said in enumerate(found) if said["role"] != "system"]
+    surplus = set(others[: max(0, len(found) - MOST_EARLIER)])
+    return [said for n, said in enumerate(found) if n not in surplus][-MOST_EARLIER:]
+
+
+def _storable(text: str) -> str:
+    """What no database stores is left out: NUL and lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 async def _frames(events: AsyncGenerator[Event], head: dict[str, Any], *, include_usage: bool) -> AsyncGenerator[str]:

@@ -13,11 +13,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from agent_client import Refused
 from agent_types import WrongField
 from envelope import CALLER_GONE
 from streams import CallerGone
+
+ABSENT = re.compile(  # what else OpenAI's clients ask for
+    r"/v1/(assistants|audio|batches|completions|conversations|embeddings|files|fine_tuning|images|moderations|realtime"
+    r"|responses|uploads|vector_stores|videos)\b"
+)
+HERE = "Of OpenAI's API there are POST /v1/chat/completions and GET /v1/models; /docs describes all calls."
 
 CODES = {
     401: ("authentication_error", "invalid_api_key"),
@@ -92,8 +99,20 @@ def problem(
     return JSONResponse(content, status, headers, media_type="application/problem+json")
 
 
+def no_such_path(path: str) -> str:
+    """What is there instead, for those who came with a client that asks for more."""
+    if absent := ABSENT.match(path):
+        return f"There is no {absent[0]} here: set the client to chat completions. {HERE}"
+    if not path.startswith("/v1/") or path.startswith("/v1/v1/"):
+        return f"There is no such path: those of the API begin with one /v1. {HERE}"
+    return f"There is no such path. {HERE}"
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
+
+    async def missing(scope: Scope, receive: Receive, send: Send) -> None:
+        await problem(404, no_such_path(scope["path"]))(scope, receive, send)
 
     async def refused(_: Request, error: Refused) -> Response:
         headers = {"Retry-After": error.retry_after} if error.retry_after else None
@@ -103,7 +122,8 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, error.detail, error.headers)
 
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = [WrongField(field=_place(found), message=found["msg"]) for found in error.errors()[:MOST_ERRORS]]
+        found = error.errors()[:MOST_ERRORS]
+        errors = [WrongField(field=_place(wrong), message=_in_words(wrong["msg"])) for wrong in found]
         return problem(422, "The request is not valid.", errors=errors)
 
     async def gone(_: Request, __: CallerGone) -> Response:
@@ -112,11 +132,17 @@ def install(app: FastAPI) -> None:
     async def unexpected(_: Request, __: Exception) -> Response:
         return problem(500, "The interface could not answer.")
 
+    app.router.default = missing
     app.exception_handler(Refused)(refused)
     app.exception_handler(HTTPException)(http)
     app.exception_handler(RequestValidationError)(invalid)
     app.exception_handler(CallerGone)(gone)
     app.exception_handler(Exception)(unexpected)
+
+
+def _in_words(message: str) -> str:
+    """What pydantic says of a field, without its own terms."""
+    return message.removeprefix("Value error, ").replace(" after validation", "")
 
 
 def _place(found: dict[str, Any]) -> str:

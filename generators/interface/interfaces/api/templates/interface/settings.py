@@ -1,5 +1,6 @@
 """Every variable that the interface reads. The values come from .env through docker-compose.yml."""
 
+import re
 from typing import Annotated
 
 from limits import RateLimitItem, parse
@@ -7,6 +8,9 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from base_settings import InterfaceSettings
 from keys import ApiKeys
+
+ORIGIN = re.compile(r"(https?|[a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443")
 
 
 def _check_keys(value: SecretStr) -> SecretStr:
@@ -32,9 +36,30 @@ def _check_rate(value: str) -> str:
     return value
 
 
+def read_origins(text: str) -> list[str]:
+    """Origins such as `https://app.example.com`, or `*` alone; none where the text is blank. Raises ValueError."""
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    if origins == ["*"]:
+        return origins
+    for position, origin in enumerate(origins, 1):
+        if not ORIGIN.fullmatch(origin) or DEFAULT_PORT.fullmatch(origin):
+            raise ValueError(
+                "must be blank, * or origins as browsers send them, such as https://app.example.com or "
+                "http://localhost:3000, divided by commas: in lower case, without a path, a final slash or a default "
+                f"port, and entry {position} is not"
+            )
+    return origins
+
+
+def _check_origins(value: str) -> str:
+    read_origins(value)
+    return value
+
+
 class Settings(InterfaceSettings):
     """Values come from the environment: `api_keys` from API_KEYS and so on."""
 
     api_keys: Annotated[SecretStr, AfterValidator(_check_keys)]  # name:key,name:key
     rate_limit: Annotated[str, AfterValidator(_check_rate)] = "60/minute"  # requests of each name; blank: no limit
+    cors_origins: Annotated[str, AfterValidator(_check_origins)] = ""  # whose pages may call; blank: none
     max_body: int = Field(1024 * 1024, ge=1024)  # bytes of a request

@@ -11,6 +11,7 @@ from problems import REFUSED
 from streams import EventStream, begin, frames, while_connected
 
 NAME = r"^[A-Za-z0-9._:@-]{1,128}$"  # threads and idempotency keys
+LONGEST_MESSAGE = 32_000  # characters; the agent takes no more
 KEY_HELP = """Names this message in its thread: with the same key it gets the same reply, and nothing is stored twice.
 Without a thread nothing is stored, and the key has no effect."""
 THREAD_KEY_HELP = "Names this call: with the same key and title it gets the same thread, and no other is made."
@@ -56,7 +57,7 @@ class Titled(Body):
 class Ask(Body):
     """A message for the agent."""
 
-    message: str = Field(min_length=1, examples=["Hello!"])
+    message: str = Field(min_length=1, max_length=LONGEST_MESSAGE, examples=["Hello!"])
     stream: bool = Field(default=False, strict=True, description="Answer with server-sent events.")
     metadata: dict[str, str] | None = Field(None, description="Passed on to the agent's logic.")
 

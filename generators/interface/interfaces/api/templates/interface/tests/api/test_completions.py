@@ -1,5 +1,7 @@
 """Chat completions, spoken to by OpenAI's own client."""
 
+import json
+from collections.abc import Awaitable, Callable
 from secrets import token_hex
 
 import httpx
@@ -83,6 +85,76 @@ async def test_earlier_messages_are_the_history(openai: AsyncOpenAI, agent: Fake
     ]
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+async def test_nothing_in_the_history_stops_a_conversation(alice: httpx.AsyncClient, agent: FakeAgent) -> None:
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "what is this? "}, IMAGE]},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]},
+        {"role": "tool", "tool_call_id": "1", "content": "a cat"},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+        {"role": "user", "content": [{"type": "input_audio", "input_audio": {}}, {"type": "file", "text": None}]},
+        {"role": "user", "content": "nul \0 and half \ud800"},
+        {"role": "user", "content": "long" * 30_000},
+        {"role": "user", "content": "hello"},
+    ]
+    content = json.dumps({"model": "parrot", "messages": messages})
+    answer = await alice.post("/v1/chat/completions", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert [said["content"] for said in agent.bodies[-1]["history"]] == [
+        "what is this? [Here was an image, which this agent cannot read.]",
+        "[Here was something that is no text, which this agent cannot read.]",
+        "[Here was a recording, which this agent cannot read.][Here was a file, which this agent cannot read.]",
+        "nul  and half ?",
+        "long" * 25_000,
+    ]
+
+
+async def test_of_a_long_history_the_end_counts(alice: httpx.AsyncClient, agent: FakeAgent) -> None:
+    said = [{"role": "user", "content": str(n)} for n in range(700)]
+    messages = [{"role": "system", "content": "Be brief."}, *said, {"role": "user", "content": "hello"}]
+    answer = await alice.post("/v1/chat/completions", json={"model": "parrot", "messages": messages})
+    assert answer.status_code == 200
+    history = [said["content"] for said in agent.bodies[-1]["history"]]
+    assert history == ["Be brief.", *(str(n) for n in range(201, 700))]
+
+
+async def test_image_in_the_newest_message_is_refused(openai: AsyncOpenAI) -> None:
+    with pytest.raises(library.BadRequestError, match=r"reads text only.* an image") as refused:
+        await openai.chat.completions.create(
+            model="parrot",
+            messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.test/y"}}]}],
+        )
+    assert refused.value.type == "invalid_request_error"
+
+
+async def test_metadata_has_any_keys(openai: AsyncOpenAI, agent: FakeAgent) -> None:
+    metadata = {"user name": "Ann", "größe": "1 m", "k" * 64: "v"}
+    await openai.chat.completions.create(model="parrot", messages=HELLO, metadata=metadata)
+    assert agent.bodies[-1]["metadata"] == metadata
+
+
+@pytest.mark.parametrize("base", ["/v1", ""])
+async def test_what_is_absent_says_what_is_there(openai: AsyncOpenAI, address: str, base: str) -> None:
+    client = openai.with_options(base_url=address + base)
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: client.responses.create(model="parrot", input="hello"),
+        lambda: client.embeddings.create(model="parrot", input="hello"),
+        lambda: client.completions.create(model="parrot", prompt="hello"),
+        lambda: client.images.generate(model="parrot", prompt="hello"),
+        lambda: client.moderations.create(input="hello"),
+        client.files.list,
+        client.conversations.create,
+    ]
+    for call in calls:
+        with pytest.raises(library.NotFoundError, match=r"POST /v1/chat/completions") as missing:
+            await call()
+        assert missing.value.code == "not_found"
+        assert ("set the client to chat completions" in missing.value.message) == (base == "/v1")
+        assert missing.value.response.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_thread_is_continued(
     openai: AsyncOpenAI, alice: httpx.AsyncClient, agent: FakeAgent, *, stream: bool
@@ -127,7 +199,9 @@ async def test_retry_with_a_key_gets_the_same_reply(openai: AsyncOpenAI, alice: 
         {"messages": [{"role": "assistant", "content": "me last"}]},
         {"messages": [{"role": "user", "content": ""}]},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y"}}]}]},
-        {"messages": [{"role": "tool", "content": "4"}, {"role": "user", "content": "hi"}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "see"}, {"type": "file", "file": {}}]}]},
+        {"messages": [{"role": "user", "content": "hi"}, {"role": "tool", "content": "4"}]},
+        {"messages": [{"role": "user", "content": "x" * 32_001}]},
     ],
 )
 async def test_what_the_agent_cannot_do_is_refused(

@@ -95,6 +95,8 @@ async def test_unknown_paths(alice: httpx.AsyncClient, path: str) -> None:
     answer = await alice.get(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == answer.json()["error"]["message"]
+    assert "nothing" not in answer.text
 
 
 async def test_wrong_method(alice: httpx.AsyncClient) -> None:

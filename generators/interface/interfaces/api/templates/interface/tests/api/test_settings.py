@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 import log
 from base_settings import load
-from settings import Settings
+from settings import Settings, read_origins
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,22 @@ def good(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults() -> None:
     settings = load(Settings)
     assert (settings.rate_limit, settings.log_level, settings.port) == ("60/minute", "info", 8080)
+    assert read_origins(settings.cors_origins) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        (" ", []),
+        ("*", ["*"]),
+        ("https://app.example.com", ["https://app.example.com"]),
+        ("http://localhost:3000, http://[::1]:3000,", ["http://localhost:3000", "http://[::1]:3000"]),
+        ("app://obsidian.md,chrome-extension://abcdef", ["app://obsidian.md", "chrome-extension://abcdef"]),
+    ],
+)
+def test_origins(monkeypatch: pytest.MonkeyPatch, text: str, origins: list[str]) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", text)
+    assert read_origins(load(Settings).cors_origins) == origins
 
 
 def test_blank_level_and_blank_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +61,17 @@ def test_blank_level_and_blank_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         ("API_KEYS", "alice:s3cret"),
         ("RATE_LIMIT", "s3cret"),
         ("RATE_LIMIT", "0/minute"),
+        ("CORS_ORIGINS", "s3cret.example.com"),
+        ("CORS_ORIGINS", "https://s3cret.example.com/"),
+        ("CORS_ORIGINS", "https://s3cret.example.com/page"),
+        ("CORS_ORIGINS", "https://S3cret.example.com"),
+        ("CORS_ORIGINS", "https://s3cret.example.com:443"),
+        ("CORS_ORIGINS", "http://s3cret.example.com:80"),
+        ("CORS_ORIGINS", "https://*.s3cret.example.com"),
+        ("CORS_ORIGINS", "https://user:s3cret@example.com"),
+        ("CORS_ORIGINS", "https://s3cret.example.com *"),
+        ("CORS_ORIGINS", "https://s3cret.example.com,*"),
+        ("CORS_ORIGINS", "null"),
         ("MAX_BODY", "1"),
         ("LOG_LEVEL", "s3cret"),
     ],
