@@ -14,7 +14,7 @@ from access import Guests, Pace, name_of, writer_of
 from agent_client import AgentClient, Refused, WrongAgent
 from conversations import Answered, BrokeOff, Conversation
 from formatting import Piece, plain, render
-from incoming import Moved, Place, Said, read
+from incoming import MALFORMED, Moved, Place, Said, read
 from replies import Reply
 from settings import Settings
 from telegram_api import Telegram
@@ -71,7 +71,7 @@ class ChatBot:
         """
         said = read(message, self._telegram.bot.bot)
         if isinstance(said, Moved) and self._guests.follow(said.old, said.new):
-            log.warning("A group has another id now: put it into ALLOWED_USERS", former=said.old, new=said.new)
+            log.warning("A group has another id now: put it into ALLOWED_USERS", former=said.old, now=said.new)
         if said is None or isinstance(said, Moved):
             return said
         if self._is_of_album(message):
@@ -98,7 +98,7 @@ class ChatBot:
             log.warning("Telegram does not take the answer", reason=error.message)
         except Exception:
             log.exception("Could not answer")
-            with suppress(TelegramError):
+            with suppress(TelegramError, *MALFORMED):
                 await Reply(self._telegram, message).finish(plain(FAILED))
 
     async def _respond(self, update: int, message: Message, said: Said) -> None:

@@ -23,7 +23,7 @@ def main() -> int:
     settings = load(Settings)
     log.configure(settings.log_level)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and the token is part of those
-    logging.getLogger("telegram.Bot").disabled = True  # it quotes messages that it cannot read
+    logging.getLogger("telegram").setLevel(logging.CRITICAL)  # it quotes what it cannot read
     uvloop.run(run(settings))
     return 0
 

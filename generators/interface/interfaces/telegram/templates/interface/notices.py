@@ -8,7 +8,7 @@ from telegram import Bot, Message, ReplyParameters
 from telegram.error import RetryAfter, TelegramError
 
 from access import Pace
-from incoming import Place
+from incoming import MALFORMED, Place
 
 WAITING = 100  # notices; further ones are dropped
 EACH_CHAT = 5  # a minute that one chat gets
@@ -57,8 +57,8 @@ class Notices:
                 await self.send(message, text)
             except RetryAfter as error:
                 await asyncio.sleep(min(seconds(error), LONGEST_REST))
-            except TelegramError as error:
-                log.debug("Telegram does not take a notice", reason=error.message)
+            except (TelegramError, *MALFORMED) as error:
+                log.debug("Telegram does not take a notice", reason=type(error).__name__)
             await asyncio.sleep(PACE)
 
 

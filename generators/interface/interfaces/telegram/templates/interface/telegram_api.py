@@ -19,7 +19,7 @@ from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, Invali
 from telegram.request import HTTPXRequest
 
 from agent_client import KEEP_ALIVE
-from incoming import Place
+from incoming import MALFORMED, Place
 from notices import Notices, seconds
 from settings import Settings
 
@@ -36,6 +36,8 @@ COMMANDS = (
     BotCommand("history", "Show the last messages of this conversation"),
     BotCommand("help", "Show what I can do"),
 )
+
+NOT_TELEGRAM = "What answers is not Telegram"
 
 OK = "ok"
 AWAY = "away"
@@ -172,10 +174,20 @@ class _Client(Bot):
         """
         parameters = {"offset": offset, "limit": limit, "timeout": wait, "allowed_updates": ["message"]}
         patience = READ_TIMEOUT + wait.total_seconds()
-        found: object = await self._post("getUpdates", parameters, read_timeout=patience)
+        found = await self._post("getUpdates", parameters, read_timeout=patience)
         if not isinstance(found, list):
-            raise TelegramError("What answers is not Telegram")
-        return [each for each in found if isinstance(each, dict) and isinstance(each.get("update_id"), int)]
+            raise TelegramError(NOT_TELEGRAM)
+        updates = [each for each in found if isinstance(each, dict) and isinstance(each.get("update_id"), int)]
+        if found and not updates:
+            raise TelegramError(NOT_TELEGRAM)
+        return updates
+
+    async def _do_post(self, *args: Any, **kwargs: Any) -> Any:
+        """As the library does, whose errors also tell of answers that are none of Telegram's."""
+        try:
+            return await super()._do_post(*args, **kwargs)
+        except MALFORMED as error:
+            raise TelegramError(NOT_TELEGRAM) from error
 
 
 def _kept_alive(url: str, trusted: SSLContext) -> AsyncHTTPTransport:

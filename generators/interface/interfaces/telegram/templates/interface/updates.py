@@ -142,14 +142,13 @@ class Updates:
         if not (message := update.message):
             return None
         try:
-            said = self._bot.admit(message)
+            place, said = Place.of(message), self._bot.admit(message)
+            if said is None or self._is_full(place, message):
+                return None
+            self._waiting[place] += 1
         except MALFORMED as error:
             log.warning("Cannot read a message", update=update.update_id, reason=type(error).__name__)
             return None
-        place = Place.of(message)
-        if said is None or self._is_full(place, message):
-            return None
-        self._waiting[place] += 1
         return Pending(update, said, asyncio.create_task(self._take(update, message, said, first=first)))
 
     def _is_full(self, place: Place, message: Message) -> bool:

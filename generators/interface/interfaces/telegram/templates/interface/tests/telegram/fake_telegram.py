@@ -23,6 +23,7 @@ ALICE: dict[str, Any] = {
 }
 BOB_ID = 8
 BOB: dict[str, Any] = {"id": BOB_ID, "is_bot": False, "first_name": "Bob"}
+ANONYMOUS: dict[str, Any] = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 GROUP = -100123
 
 
@@ -37,6 +38,8 @@ class FakeTelegram:
     faults: dict[str, list[int | str]] = field(default_factory=lambda: defaultdict(list))  # statuses, `hang`, `drop`
     reason: str = "Bad Request: no"  # of statuses that say why
     refuse_entities: bool = False
+    page: str = ""  # what is there instead of it
+    migrated: dict[int, int] = field(default_factory=dict)  # groups that have another id now
     flooded: dict[int, int] = field(default_factory=dict)  # seconds for which chats take no message
     token: str = TOKEN
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,10 +66,10 @@ class FakeTelegram:
         }
         return self.deliver({"message": message})
 
-    def command(self, text: str, user: dict[str, Any] = ALICE, chat: int | None = None) -> int:
+    def command(self, text: str, user: dict[str, Any] = ALICE, chat: int | None = None, **more: Any) -> int:
         """Deliver a message that begins with a command."""
         entity = {"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}
-        return self.say(text, user, chat, entities=[entity])
+        return self.say(text, user, chat, entities=[entity], **more)
 
     def deliver(self, update: dict[str, Any]) -> int:
         """Deliver an update of any kind; its number."""
@@ -107,10 +110,8 @@ class FakeTelegram:
         method = request.match_info["method"]
         form = {name: _value(str(value)) for name, value in (await request.post()).items()}
         self.calls.append((method, form))
-        if request.match_info["token"] != self.token:
-            return _error(401, "Unauthorized")
-        if (wait := self.flooded.get(form.get("chat_id", 0))) and method == "sendMessage":
-            return _too_many(wait)
+        if refusal := self.refusal(method, request.match_info["token"], form):
+            return refusal
         if self.faults[method]:
             fault = self.faults[method].pop(0)
             if fault == "hang":
@@ -120,9 +121,23 @@ class FakeTelegram:
                 request.transport.abort()
                 return web.Response()
             return _too_many(1) if fault == 429 else _error(int(fault), self.reason)
+        return await self.perform(method, form)
+
+    def refusal(self, method: str, token: str, form: dict[str, Any]) -> web.Response | None:
+        """What there is instead of a result, whenever the method is called."""
+        chat = form.get("chat_id", 0)
+        if self.page:
+            return web.Response(text=self.page)
+        if token != self.token:
+            return _error(401, "Unauthorized")
+        if new := self.migrated.get(chat):
+            description = "Bad Request: group chat was upgraded to a supergroup chat"
+            return _error(400, description, {"migrate_to_chat_id": new})
+        if (wait := self.flooded.get(chat)) and method == "sendMessage":
+            return _too_many(wait)
         if self.refuse_entities and form.get("entities"):
             return _error(400, "Bad Request: ENTITY_BOUNDS_INVALID")
-        return await self.perform(method, form)
+        return None
 
     async def perform(self, method: str, form: dict[str, Any]) -> web.Response:
         """What the Bot API does."""

@@ -10,7 +10,7 @@ from settings import Settings
 from telegram_api import Telegram
 from tests.fake_agent import FakeAgent
 from tests.telegram.conftest import running
-from tests.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, GROUP, FakeTelegram
+from tests.telegram.fake_telegram import ALICE_ID, ANONYMOUS, BOB, BOB_ID, GROUP, FakeTelegram
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +111,91 @@ async def test_strangers_learn_their_id(bot_settings: Settings, telegram: FakeTe
     assert stored(agent, f"telegram:{BOB['id']}") == []
 
 
+async def test_strangers_in_a_group_learn_its_id(bot_settings: Settings, telegram: FakeTelegram) -> None:
+    mention = [{"type": "mention", "offset": 0, "length": 10}]
+    channel = {"id": -1009, "type": "channel", "title": "News", "username": "news"}
+    async with running(bot_settings.model_copy(update={"allowed_users": "@alice_l,@news"})):
+        telegram.say("@ParrotBot hello", BOB, GROUP, entities=mention)
+        telegram.say("@ParrotBot hello", ANONYMOUS, GROUP, entities=mention, sender_chat={"id": GROUP, "type": "group"})
+        telegram.say("@ParrotBot hello", ANONYMOUS, GROUP, entities=mention, sender_chat=channel)
+        by_person, by_group, answer = sorted(await replies(telegram, 3, GROUP), key=len, reverse=True)
+    assert f"{BOB_ID} or {GROUP} for everybody in this group" in by_person
+    assert f"{GROUP} for everybody" in by_group
+    assert str(ANONYMOUS["id"]) not in by_group, "all anonymous administrators of all groups have it"
+    assert answer == "1 hello"
+
+
+async def test_topics(bot: Telegram, telegram: FakeTelegram, agent: FakeAgent) -> None:
+    mention = [{"type": "mention", "offset": 0, "length": 10}]
+    for topic, text in ((3, "black"), (4, "green"), (3, "milk")):
+        telegram.say(f"@ParrotBot {text}", chat=GROUP, entities=mention, message_thread_id=topic, is_topic_message=True)
+    telegram.say("@ParrotBot tea", chat=GROUP, entities=mention)
+    await replies(telegram, 4, GROUP)
+    telegram.command("/new", chat=GROUP, message_thread_id=3, is_topic_message=True)
+    telegram.say("@ParrotBot sugar", chat=GROUP, entities=mention, message_thread_id=3, is_topic_message=True)
+    await replies(telegram, 6, GROUP)
+    assert stored(agent, f"telegram:{GROUP}:3") == [["black", "milk"], ["sugar"]]
+    assert stored(agent, f"telegram:{GROUP}:4") == [["green"]]
+    assert stored(agent, f"telegram:{GROUP}") == [["tea"]]
+    for method in ("sendMessage", "sendChatAction"):
+        assert {form.get("message_thread_id") for called, form in telegram.calls if called == method} == {None, 3, 4}
+    sent = {form["text"][2:]: form.get("message_thread_id") for method, form in telegram.calls if "text" in form}
+    assert [sent[text] for text in ("black", "green", "tea", BEGUN[2:], "sugar")] == [3, 4, None, 3, 3]
+    assert bot.state == "ok"
+
+
+SUPERGROUP = -100456
+
+
+def tell_migration(telegram: FakeTelegram) -> None:
+    """What Telegram tells when a group becomes a supergroup."""
+    telegram.say("", chat=GROUP, migrate_to_chat_id=SUPERGROUP)
+    telegram.say("", ANONYMOUS, SUPERGROUP, migrate_from_chat_id=GROUP, sender_chat={"id": SUPERGROUP, "type": "group"})
+
+
+async def test_supergroup_keeps_memory_and_place(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    mention = [{"type": "mention", "offset": 0, "length": 10}]
+    settings = bot_settings.model_copy(update={"allowed_users": str(GROUP)})
+    with capture_logs() as logs:
+        async with running(settings):
+            telegram.say("@ParrotBot what is tea?", chat=GROUP, entities=mention)
+            await replies(telegram, 1, GROUP)
+            agent.slow = 0.5
+            telegram.say("@ParrotBot really?", chat=GROUP, entities=mention)
+            await agent.working.wait()
+            telegram.migrated[GROUP] = SUPERGROUP
+            tell_migration(telegram)
+            telegram.say("@ParrotBot and milk?", chat=SUPERGROUP, entities=mention)
+            assert await replies(telegram, 2, SUPERGROUP) == ["2 really?", "3 and milk?"]
+    assert stored(agent, f"telegram:{SUPERGROUP}") == [["what is tea?", "really?", "and milk?"]]
+    assert stored(agent, f"telegram:{GROUP}") == []
+    (line,) = [line for line in logs if "ALLOWED_USERS" in line["event"]]
+    assert (line["former"], line["now"]) == (GROUP, SUPERGROUP)
+    async with running(settings):
+        telegram.say("@ParrotBot and sugar?", chat=SUPERGROUP, entities=mention)
+        assert (await replies(telegram, 3, SUPERGROUP))[2] == "4 and sugar?"
+        telegram.say("@ParrotBot hello", BOB, -999, entities=mention)
+        assert PRIVATE in (await replies(telegram, 1, -999))[0]
+    assert stored(agent, f"telegram:{SUPERGROUP}") == [["what is tea?", "really?", "and milk?", "and sugar?"]]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_migration_while_the_agent_is_away(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    mention = [{"type": "mention", "offset": 0, "length": 10}]
+    telegram.say("@ParrotBot what is tea?", chat=GROUP, entities=mention)
+    await replies(telegram, 1, GROUP)
+    await agent.stop()
+    tell_migration(telegram)
+    telegram.say("@ParrotBot and milk?", chat=SUPERGROUP, entities=mention)
+    await asyncio.sleep(1)
+    await agent.start()
+    await replies(telegram, 1, SUPERGROUP)
+    assert telegram.texts(SUPERGROUP)[-1] == "2 and milk?"
+    assert stored(agent, f"telegram:{SUPERGROUP}") == [["what is tea?", "and milk?"]]
+
+
 async def test_nobody_is_let_in_by_default(bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent) -> None:
     async with running(bot_settings.model_copy(update={"allowed_users": ""})):
         for _ in range(9):
@@ -140,6 +225,26 @@ async def test_pictures(telegram: FakeTelegram) -> None:
     telegram.say("", photo=[{"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}])
     telegram.deliver({})
     assert await replies(telegram, 1) == [ONLY_TEXT]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_album_gets_one_answer(telegram: FakeTelegram) -> None:
+    photo = [{"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}]
+    for album in ("1", "2"):
+        for _ in range(4):
+            telegram.say("", media_group_id=album, photo=photo)
+    assert await replies(telegram, 2) == [ONLY_TEXT, ONLY_TEXT]
+    telegram.say("hello")
+    assert await replies(telegram, 3) == [ONLY_TEXT, ONLY_TEXT, "1 hello"]
+
+
+async def test_album_of_a_stranger_gets_one_refusal(bot_settings: Settings, telegram: FakeTelegram) -> None:
+    async with running(bot_settings.model_copy(update={"allowed_users": "@alice_l"})):
+        for _ in range(4):
+            telegram.say("", BOB, media_group_id="1", audio={"file_id": "x", "file_unique_id": "y", "duration": 1})
+        await replies(telegram, 1, BOB_ID)
+        await asyncio.sleep(0.2)
+    assert len(telegram.texts(BOB_ID)) == 1
 
 
 async def test_agent_away(bot: Telegram, telegram: FakeTelegram, agent: FakeAgent) -> None:

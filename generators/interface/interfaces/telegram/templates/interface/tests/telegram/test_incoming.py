@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from telegram import Chat, Message, MessageEntity, PhotoSize, User
+from structlog.testing import capture_logs
+from telegram import Bot, Chat, ForumTopicCreated, Message, MessageEntity, PhotoSize, User
 
-from incoming import Said, read
+from incoming import Moved, Place, Said, parse, read
+from tests.telegram.fake_telegram import BOB, TOKEN
 
 ME = User(1, "Parrot", is_bot=True, username="ParrotBot")
 ALICE = User(7, "Alice", is_bot=False)
@@ -80,3 +82,48 @@ def test_pictures_and_service_messages() -> None:
     assert read(message(None, photo=PHOTO), ME) is None
     assert read(message(None, new_chat_members=[ALICE]), ME) is None
     assert read(message(None, "private", new_chat_title="Tea"), ME) is None
+
+
+def test_topics_are_places_of_their_own() -> None:
+    assert Place.of(message("hello")).owner == "telegram:5"
+    assert Place.of(message("hello", message_thread_id=3, is_topic_message=True)).owner == "telegram:5:3"
+    assert Place.of(message("hello", message_thread_id=3)) == Place(5), "a thread of replies is no topic"
+
+
+def test_topic_that_the_bot_made_is_no_message_to_it() -> None:
+    made = Message(2, NOW, Chat(5, "supergroup"), from_user=ME, forum_topic_created=ForumTopicCreated("Tea", 0))
+    assert read(message("hello", reply_to_message=made), ME) is None
+
+
+def test_other_bots_are_not_answered() -> None:
+    bot = User(2, "Raven", is_bot=True)
+    by_bot = Message(1, NOW, Chat(5, "private"), from_user=bot, text="hello")
+    assert read(by_bot, ME) is None
+    anonymous = Message(1, NOW, Chat(5, "private"), from_user=bot, sender_chat=Chat(5, "group"), text="hello")
+    assert read(anonymous, ME) == Said("", "hello")
+
+
+def test_group_that_becomes_a_supergroup() -> None:
+    assert read(message(None, migrate_to_chat_id=-1005), ME) == Moved(5, -1005)
+    assert read(message(None, "supergroup", migrate_from_chat_id=6), ME) == Moved(6, 5)
+
+
+POLL = {"id": "1", "question": "Tea?", "options": []}  # as servers send it that are older than the library
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [({"text": "hello", "reply_to_message": {"poll": POLL}}, "hello"), ({"text": "hello", "poll": POLL}, "hello")],
+)
+def test_what_the_library_does_not_understand_is_left_out(content: dict[str, Any], text: str) -> None:
+    head = {"message_id": 1, "date": 0, "chat": {"id": 7, "type": "private"}, "from": BOB}
+    if "reply_to_message" in content:
+        content = {**content, "reply_to_message": {**head, **content["reply_to_message"]}}
+    with capture_logs() as logs:
+        update = parse({"update_id": 9, "message": {**head, **content}}, Bot(TOKEN))
+    assert update
+    assert update.message
+    assert update.message.text == text
+    (line,) = logs
+    assert (line["update"], line["kind"]) == (9, "message")
+    assert "Tea" not in str(line)

@@ -4,6 +4,8 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -107,6 +109,63 @@ async def test_slow_chat_holds_up_nobody(
     assert [message["content"] for message in thread["messages"] if message["role"] == "user"] == [
         *("slow one", "after the slow one", "the last one")
     ]
+
+
+SECRET = "what nobody but the agent is to see"
+PHOTO = {"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}
+KINDS: list[dict[str, Any]] = [
+    {"text": SECRET, "entities": [{"type": "bold", "offset": 0, "length": 4}]},
+    {"text": f"/new@ParrotBot {SECRET}", "entities": [{"type": "bot_command", "offset": 0, "length": 14}]},
+    {"caption": SECRET, "photo": [PHOTO], "media_group_id": "1"},
+    {"poll": {"id": "1", "question": SECRET, "options": [{"text": SECRET, "voter_count": 0}]}},
+    {"text": SECRET, "reply_to_message": {"message_id": 1, "date": 1, "chat": {"id": 7, "type": "private"}}},
+    {"text": SECRET, "message_thread_id": 3, "is_topic_message": True, "sender_chat": {"id": -5, "type": "channel"}},
+    {"migrate_to_chat_id": -1009, "new_kind": {"text": SECRET}},
+    {"voice": {"file_id": "x", "file_unique_id": "y", "duration": 1}, "location": {"latitude": 1, "longitude": 1}},
+]
+
+
+def mutilate(value: Any, dice: Random) -> Any:
+    """The same with a part left out or exchanged for something else."""
+    if isinstance(value, dict) and value:
+        name = dice.choice(sorted(value))
+        rest = {other: part for other, part in value.items() if other != name}
+        return rest if dice.random() < 0.2 else {**rest, name: mutilate(value[name], dice)}
+    if isinstance(value, list) and value and dice.random() < 0.7:
+        return [mutilate(part, dice) for part in value]
+    return dice.choice([None, True, -1, 2**70, 1e300, "", SECRET, [], {}, [[]], {"id": {}}])
+
+
+async def test_updates_that_cannot_be_read_hold_up_nobody(bot: Telegram, telegram: FakeTelegram) -> None:
+    dice = Random(19)
+    with capture_logs() as logs:
+        for number in range(600):
+            head = {"message_id": number, "date": 1, "from": BOB, "chat": {"id": BOB_ID, "type": "private"}}
+            telegram.deliver(mutilate({"message": {**head, **KINDS[number % len(KINDS)]}}, dice))
+        for kind in ("message", "poll", "business_message", "callback_query", "message_reaction"):
+            telegram.deliver({kind: None})
+            telegram.deliver({kind: {"id": [SECRET]}})
+        telegram.say("hello")
+        await until(lambda: any("hello" in text for text in telegram.texts()) and not telegram.updates, 60)
+    assert bot.state == "ok"
+    unread = [line for line in logs if line["event"].startswith("Cannot read")]
+    assert len({line["update"] for line in unread}) > 50
+    assert {"message", "poll"} <= {line.get("kind") for line in unread}
+    assert SECRET not in str(logs)
+
+
+@pytest.mark.parametrize("page", ["<html>", "[]", "{}", '{"ok": true, "result": 5}', '{"ok": true, "result": [{}, 1]}'])
+async def test_what_is_not_telegram_is_taken_for_an_outage(
+    bot: Telegram, telegram: FakeTelegram, agent: FakeAgent, page: str
+) -> None:
+    await until(lambda: bot.state == "ok")
+    telegram.page = page
+    await until(lambda: bot.state == "away")
+    telegram.say("hello")
+    await asyncio.sleep(0.5)
+    assert agent.bodies == []
+    telegram.page = ""
+    await until(lambda: telegram.texts() == ["1 hello"])
 
 
 def kept(agent: FakeAgent) -> list[str]:
