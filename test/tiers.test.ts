@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { type DatabaseId, databases } from '../generators/db/databases/index.ts';
 import { inOrder, missingFrom, TIERS, type TierId } from '../generators/shared/tiers.ts';
 import { type Combination, combinations, generate, label } from './support/combinations.ts';
 import { readTree, temporaryFolder } from './support/folders.ts';
@@ -140,6 +141,42 @@ for (const tier of TIERS) {
     });
   });
 }
+
+describe('the name of the database and its user', () => {
+  const names: [DatabaseId, string, string][] = [
+    ['postgres', 'lyco-2', 'lyco_2'],
+    ['postgres', 'pg-helper', 'agent_pg_helper'],
+    ['postgres', 'public', 'agent_public'],
+    ['postgres', 'postgres', 'agent_postgres'],
+    ['postgres', 'template1', 'agent_template1'],
+    ['postgres', 'admin', 'admin'],
+    ['redis', 'admin', 'agent_admin'],
+    ['redis', 'postgres', 'postgres'],
+    ['mongo', 'admin', 'agent_admin'],
+    ['mongo', 'config', 'agent_config'],
+    ['mongo', 'root', 'agent_root'],
+  ];
+  for (const [database, name, identifier] of names) {
+    it(`of ${name} on ${database} is ${identifier}`, async () => {
+      const project = await generate(temporaryFolder(), name, { database, logic: 'business', interface: 'api' });
+      const template = readFileSync(path.join(project, '.env.template'), 'utf8');
+      assert.match(template, new RegExp(`^DB_NAME=${identifier}\nDB_USER=${identifier}$`, 'm'));
+      assert.ok(!databases[database].reserved.test(identifier));
+    });
+  }
+
+  it('is not one that another kind of database, to which the project is changed, keeps for itself', async () => {
+    const project = await generate(temporaryFolder(), 'admin', combinations[0] as Combination);
+    const before = readTree(project);
+    const { exitCode, lines } = await run(project, 'db', ['--database', 'redis', '--yes']);
+    assert.equal(exitCode, 1);
+    assert.match(
+      lines.join('\n'),
+      /^--database: Redis keeps the name "admin" .*; make a new project, called admin-agent/,
+    );
+    assert.deepEqual(readTree(project), before);
+  });
+});
 
 it('a tier changes its own answers and its share of the common files', async () => {
   const [one, two] = [temporaryFolder(), temporaryFolder()];

@@ -11,7 +11,7 @@ import { missingFrom, phrase, type TierId, type Tiers } from '../shared/tiers.ts
 /** What the templates see. */
 export interface TemplateData {
   readonly name: string;
-  /** The name where hyphens are not allowed: the database, the volume. */
+  /** What the database and its user are called, where hyphens are not allowed. */
   readonly identifier: string;
   /** Which tiers are there: `tiers.db`, `tiers.agent`, `tiers.interface`. */
   readonly tiers: Readonly<Record<TierId, boolean>>;
@@ -35,7 +35,7 @@ export function templateData(answers: KnownAnswers, tiers: Tiers): TemplateData 
   const missing = missingFrom(tiers);
   const facts = {
     name,
-    identifier: name.replaceAll('-', '_'),
+    identifier: identifierOf(name, database || undefined),
     tiers: { db: tiers.has('db'), agent: tiers.has('agent'), interface: tiers.has('interface') },
     missing,
     missingPhrase: phrase(missing),
@@ -46,6 +46,12 @@ export function templateData(answers: KnownAnswers, tiers: Tiers): TemplateData 
     interface: interface_ ? { ...interface_, id: answers.interface as string } : undefined,
   };
   return { ...facts, secrets: secretsOf(facts) };
+}
+
+/** What the agent's database and its user are called: the agent's name, unless the database keeps that for itself. */
+export function identifierOf(name: string, database: Pick<Database, 'reserved'> | undefined): string {
+  const identifier = name.replaceAll('-', '_');
+  return database?.reserved.test(identifier) ? `agent_${identifier}` : identifier;
 }
 
 /** The secrets of the tiers that are there, and those that they share with a tier that is not. */

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { type DatabaseId, databases } from '../db/databases/index.ts';
 import { finishPending, isPending } from '../shared/apply.ts';
 import { UsageError } from '../shared/errors.ts';
 import { checkNewRoot, isProject, outerProject, readStored, type Stored } from '../shared/location.ts';
@@ -10,6 +11,7 @@ import { TIERS, type Tiers } from '../shared/tiers.ts';
 import { isNewer } from '../shared/versions.ts';
 import { completeAnswers, isInteractive, missingAnswer, toPrompt } from './answers.ts';
 import { givenAnswers, type Request, subjectOf, tierOf } from './commands.ts';
+import { identifierOf } from './data.ts';
 import { allQuestions, questionsOf } from './questions.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -45,6 +47,7 @@ export class Planner {
     const tiers = this.#tiers();
     const questions = questionsOf(tiers).map((question) => this.#suggest(question, root));
     const answers = completeAnswers(questions, await this.#ask(questions, this.#stored?.answers), this.#given);
+    if (this.#stored) checkDatabase(this.#stored.answers, answers);
     return { root, answers, tiers, stored: this.#stored };
   }
 
@@ -143,6 +146,23 @@ function parseOutput(value: string): string {
   if (value === '~' || value.startsWith('~/')) return path.join(homedir(), value.slice(1));
   if (!value.startsWith('~')) return value;
   throw new UsageError(`--output: ${JSON.stringify(value)} begins with ~; write the whole path, or ./ before it.`);
+}
+
+/**
+ * The name of a project's database and its user stands in its `.env`, which no run changes: so it has to do for the
+ * new kind of database, too.
+ *
+ * @throws UsageError where it does not.
+ */
+function checkDatabase(before: Partial<Answers>, { name, database: id }: KnownAnswers): void {
+  if (!before.database || !id || id === before.database) return;
+  const identifier = identifierOf(name, databases[before.database as DatabaseId]);
+  const { label, reserved } = databases[id as DatabaseId];
+  if (!reserved.test(identifier)) return;
+  throw new UsageError(
+    `--database: ${label} keeps the name "${identifier}" of this project's database for itself; ` +
+      `make a new project, called ${name}-agent say, and move the data with ops/export.sh and ops/import.sh.`,
+  );
 }
 
 function noProject(folder: string): UsageError {

@@ -38,6 +38,8 @@ export interface Database {
   readonly volume: string;
   /** The agent's DATABASE_URL in the Compose file, without a password, for the agent called `name`. */
   readonly url: (name: string) => string;
+  /** The names of databases and users that it keeps for itself, so that no agent's can be called like that. */
+  readonly reserved: RegExp;
   /** The files that set an empty database up, in their order, relative to the project. */
   readonly initFiles: readonly string[];
   /** Its settings that are secrets. */

@@ -6,6 +6,7 @@ export const mongo = {
   service: 'mongo',
   volume: 'data_mongo',
   url: (name) => `mongodb://\${DB_USER}@${name}-mongo:27017/\${DB_NAME}`,
+  reserved: /^(admin|config|local|root)$/,
   initFiles: ['init-collections.js'],
   secrets: [
     { variable: 'DB_PASSWORD', prefix: '' },

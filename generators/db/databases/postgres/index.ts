@@ -6,6 +6,7 @@ export const postgres = {
   service: 'postgres',
   volume: 'data',
   url: (name) => `postgresql://\${DB_USER}@${name}-postgres:5432/\${DB_NAME}`,
+  reserved: /^(pg_.*|public|postgres|template[01])$/,
   initFiles: ['init-tables.sql', 'init-role.sh'],
   secrets: [
     { variable: 'DB_PASSWORD', prefix: '' },

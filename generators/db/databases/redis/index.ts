@@ -6,6 +6,7 @@ export const redis = {
   service: 'redis',
   volume: 'data_redis',
   url: (name) => `redis://\${DB_USER}@${name}-redis:6379/\${DB_NAME}`,
+  reserved: /^(admin|default)$/,
   initFiles: ['redis.conf', 'init-users.sh'],
   secrets: [
     { variable: 'DB_PASSWORD', prefix: '' },
