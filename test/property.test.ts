@@ -11,6 +11,8 @@ import { EDITS, type Edit, type EditKind, edit, isThere } from './support/edits.
 import { execute, VENV } from './support/execute.ts';
 import { temporaryFolder } from './support/folders.ts';
 import { type Command, type Outcome, run } from './support/generate.ts';
+import { noteSkipped } from './support/skip.ts';
+import { PYTHON } from './support/tools.ts';
 
 /** How many sequences are tried; more find more. */
 const SEQUENCES = Number(process.env.SEQUENCES ?? 25);
@@ -190,6 +192,7 @@ function treeOf(project: string): Tree {
 
 const hasCompose = spawnSync('docker', ['compose', 'version']).status === 0;
 const hasRuff = existsSync(path.join(VENV, 'ruff'));
+const hasSchema = existsSync(path.join(VENV, 'check-jsonschema'));
 const valid = new Set<string>();
 
 /** Runs a check once for each state of the files that it looks at. */
@@ -204,8 +207,9 @@ async function composeIsValid(project: string): Promise<void> {
   const [compose, template] = ['docker-compose.yml', '.env.template'].map((file) =>
     readFileSync(path.join(project, file), 'utf8'),
   ) as [string, string];
+  if (!hasCompose && !hasSchema) return noteSkipped('docker-compose.yml after each command', 'install docker');
   await once(compose + template, () => {
-    if (!hasCompose && existsSync(path.join(VENV, 'check-jsonschema'))) {
+    if (!hasCompose && hasSchema) {
       const schema = ['--builtin-schema', 'vendor.compose-spec'];
       return execute(project, 'check-jsonschema', [...schema, 'docker-compose.yml']);
     }
@@ -217,7 +221,8 @@ async function composeIsValid(project: string): Promise<void> {
 
 async function pythonIsValid(project: string): Promise<void> {
   const sources = [...treeOf(project)].filter(([file]) => /\.(py|toml)$/.test(file));
-  if (!hasRuff || sources.length === 0) return;
+  if (sources.length === 0) return;
+  if (!hasRuff) return noteSkipped('Python after each command', PYTHON);
   // Of an earlier choice, edited and so kept, while what it imports is gone.
   const left = [...(readBaseline(project)?.left.keys() ?? [])].flatMap((file) => ['--extend-exclude', file]);
   await once(sources.join('\n'), () => execute(project, 'ruff', ['check', '--no-cache', '--quiet', ...left, '.']));
