@@ -31,9 +31,9 @@ of_uv=${UV_PYTHON_INSTALL_DIR:-${XDG_DATA_HOME:-${HOME:-}/.local/share}/uv/pytho
 candidates() {
   local minor
   for minor in 13 12 {14..40}; do
-    type -aP "python3.${minor}"
+    type -aP "python3.${minor}" || true
     printf '%s\n' "${of_pyenv}/3.${minor}"[.-]*/bin/python3 "${of_uv}/cpython-3.${minor}"[.-]*/bin/python3
   done
-  type -aP python3 python
+  type -aP python3 python || true
 }
-candidates 2>/dev/null | print_usable
+print_usable < <(candidates)
