@@ -34,6 +34,9 @@ const MADE = /^(STACK(_PREFIX)?|FILES_HASH|(AGENT|INTERFACE)_IMAGE|SECRET_.*)$/;
 /** Files that are not written by hand: the baseline, and libraries as they were published. */
 const FOREIGN = /^\.three-tier\/|\/vendor\//;
 
+/** Settings that are one in the image, or come with the container. */
+const INSIDE = new Set(['HOST', 'PORT']);
+
 const projects = generateAll();
 
 for (const combination of combinations) {
@@ -105,6 +108,51 @@ for (const combination of combinations) {
       const offered = new Set([...template.matchAll(/^([A-Z_]+)=/gm)].map(([, variable]) => variable));
       used.delete('COMPOSE_PROJECT_NAME'); // Compose sets it
       assert.deepEqual([...used].sort(), [...offered].sort());
+    });
+
+    it('gives each tier the settings that are named anywhere, and none that it does not read', () => {
+      const files = [...readTree(project())].filter(([file]) => !FOREIGN.test(file) && !LOCK.test(file));
+      const named = (variable: string) =>
+        files.some(
+          ([file, contents]) =>
+            !/\/tests\/|docker-compose\.yml$|stack\.yml$/.test(file) && new RegExp(`\\b${variable}\\b`).test(contents),
+        );
+      for (const tier of ['agent', 'interface']) {
+        const read = files
+          .filter(([file]) => path.dirname(file) === tier)
+          .flatMap(([, contents]) => [...contents.matchAll(/^class \w+\(\w*Settings\):\n((?:(?: {4}.*)?\n)+)/gm)])
+          .flatMap(([, body = '']) => [...body.matchAll(/^ {4}([a-z_]+): /gm)])
+          .map(([, field = '']) => field.toUpperCase())
+          .filter((variable) => !INSIDE.has(variable));
+        assert.ok(read.length > 5, tier);
+        for (const [file, service] of Object.entries({
+          'docker-compose.yml': `${path.basename(project())}-${tier}`,
+          'stack.yml': tier,
+        })) {
+          const contents = readFileSync(path.join(project(), file), 'utf8');
+          const [, block = ''] = contents.match(new RegExp(`^  ${service}:\\n((?: {4}.*\\n)+)`, 'm')) ?? [];
+          const [, variables = ''] = block.match(/^ {4}environment:\n((?: {6}.*\n)+)/m) ?? [];
+          const [, secrets = ''] = block.match(/^ {4}secrets:\n((?: {6}.*\n)+)/m) ?? [];
+          const given = new Set([
+            ...[...variables.matchAll(/^ {6}([A-Z_]+):/gm)].map(([, variable]) => variable),
+            ...[...secrets.matchAll(/(?:- |target: )([a-z_]+)(?:$|\})/gm)].map(([, secret]) => secret?.toUpperCase()),
+          ]);
+          for (const variable of read) assert.ok(given.has(variable) || !named(variable), `${variable} in ${file}`);
+          for (const variable of given) {
+            assert.ok(read.includes(variable ?? '') || variable === 'FORWARDED_ALLOW_IPS', `${variable} in ${file}`);
+          }
+        }
+      }
+    });
+
+    it('lists in the README what .env.template offers, and nothing else', () => {
+      const [readme, template] = ['README.md', '.env.template'].map((file) =>
+        readFileSync(path.join(project(), file), 'utf8'),
+      ) as [string, string];
+      const rows = [...readme.matchAll(/^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|/gm)].map(([, cell = '']) => cell);
+      const listed = rows.flatMap((cell) => [...cell.matchAll(/[A-Z_]+/g)].map(([variable]) => variable));
+      const offered = [...template.matchAll(/^([A-Z_]+)=/gm)].map(([, variable]) => variable);
+      assert.deepEqual(listed.sort(), offered.sort());
     });
 
     it('has scripts that end at once where they are not on Linux', () => {

@@ -8,12 +8,15 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MOST_EXCEPTIONS = 10  # that are named where one caused another
-MOST_FRAMES = 6  # of each, those nearest to where it was raised
+MOST_FRAMES = 6  # of each: those nearest to where it was raised, and those of this code
+OURS = str(Path(__file__).parent)
 
 
 def configure(level: str) -> None:
@@ -62,8 +65,14 @@ def _describe(error: BaseException) -> Iterator[str]:
         if found is None or id(found) in seen:
             continue
         seen.add(id(found))
-        frames = traceback.extract_tb(found.__traceback__, limit=-MOST_FRAMES)
-        yield f"{type(found).__name__} at {', '.join(f'{frame.filename}:{frame.lineno}' for frame in frames)}"
+        yield f"{type(found).__name__} at {', '.join(_places(found.__traceback__))}"
         if isinstance(found, BaseExceptionGroup):
             waiting += found.exceptions
         waiting.append(found.__cause__ or (None if found.__suppress_context__ else found.__context__))
+
+
+def _places(passed: TracebackType | None) -> list[str]:
+    """Where an exception passed: the last lines, and before them the last ones of this code."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(passed)]
+    before = [place for place in places[:-MOST_FRAMES] if place[0].startswith(OURS)]
+    return [f"{file}:{line}" for file, line in [*before[-MOST_FRAMES:], *places[-MOST_FRAMES:]]]

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import problems
 import routes
 from auth import TokenRequired
+from capacity import most_turns
 from contract import Logic, Memory
 from metrics import CountRequests
 from settings import Settings
@@ -21,7 +22,14 @@ def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
     app = FastAPI(
         title=settings.agent_name, version=routes.VERSION, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.turns = Turns(memory, logic, lease=settings.turn_lease, wait=settings.turn_wait)
+    app.state.turns = Turns(
+        memory,
+        logic,
+        lease=settings.turn_lease,
+        wait=settings.turn_wait,
+        limit=settings.turn_timeout,
+        most=settings.max_turns or most_turns(logic.TURN_BYTES),
+    )
     app.state.database_answers = None  # until it does for the first time, for which main.py waits
     app.include_router(routes.public)
     app.include_router(routes.router)

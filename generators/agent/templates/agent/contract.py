@@ -53,6 +53,18 @@ class TooLong(LogicFailed):
     """The question alone is more than the logic can take at once. The text is for the log, never for callers."""
 
 
+class TookTooLong(LogicFailed):
+    """The logic had no answer in the time that a turn may take."""
+
+
+class LogicBroke(Exception):
+    """The logic raised what nobody expects; its cause says what. The text is for the log, never for callers."""
+
+
+class Overloaded(Exception):
+    """As many questions are being answered as the agent can, and none of them was in time."""
+
+
 @dataclass(slots=True)
 class Message:
     """One message of a thread."""
@@ -270,6 +282,7 @@ class Logic(Protocol):
 
     ENGINE: str  # what answers, for GET /info
     OFFLINE: bool  # true when it is a stand-in for what is not configured
+    TURN_BYTES: int  # memory that one turn takes, rather too much than too little
 
     async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
         """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`.

@@ -14,6 +14,7 @@ import loaded
 import log
 from app import create_app
 from connections import Connection
+from containment import contained_task
 from contract import Memory, Unavailable
 from memory import build_memory
 from settings import Settings
@@ -31,6 +32,7 @@ async def serve(settings: Settings) -> int:
     """
     import runner
 
+    asyncio.get_running_loop().set_task_factory(contained_task)
     outside = asyncio.all_tasks()
     memory = build_memory(settings)
     config = uvicorn.Config(

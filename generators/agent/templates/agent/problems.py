@@ -12,7 +12,20 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from contract import Busy, Declined, KeyReused, LogicFailed, NoReply, NotFound, NotStorable, TooLong, Unavailable
+from contract import (
+    Busy,
+    Declined,
+    KeyReused,
+    LogicBroke,
+    LogicFailed,
+    NoReply,
+    NotFound,
+    NotStorable,
+    Overloaded,
+    TookTooLong,
+    TooLong,
+    Unavailable,
+)
 
 log = structlog.get_logger("problems")
 
@@ -20,11 +33,14 @@ KNOWN = {
     NotFound: (404, "There is no such thread."),
     Busy: (409, "Another message of this thread is still being answered."),
     KeyReused: (422, "This Idempotency-Key was used with another message, thread or title."),
+    LogicBroke: (500, "The agent could not answer."),
     LogicFailed: (502, "Something that the agent needs did not answer."),
     Declined: (400, "The model's provider refuses this message. Please put it another way."),
     NoReply: (502, "The agent came to no answer. Please try again."),
     TooLong: (413, "That is more than the agent can read at once. Make it shorter, or send it in parts."),
+    TookTooLong: (502, "The answer took longer than it may."),
     NotStorable: (502, "The agent's answer is too large to be kept."),
+    Overloaded: (503, "The agent has too much to do. Please try again in a moment."),
     Unavailable: (503, "The agent's database does not answer."),
 }
 MOST_ERRORS = 10  # named in one answer
@@ -60,7 +76,7 @@ REFUSALS = {
     413: "The request is too long.",
     422: "The request is not valid.",
     502: "Something that the agent needs did not answer.",
-    503: "The database does not answer; Retry-After says when to try again.",
+    503: "The database does not answer, or there is too much to do; Retry-After says when to try again.",
 }
 REFUSED: dict[int | str, dict[str, Any]] = {  # for the description of routes
     status: {
@@ -85,10 +101,13 @@ def in_words(message: str) -> str:
 
 
 def explain(error: Exception) -> tuple[int, str]:
-    """The status and the sentence that a caller gets for an error. The reason of a failure goes to the log."""
-    if isinstance(error, LogicFailed | NotStorable | Unavailable):
-        log.warning("request failed", reason=str(error))
+    """The status and the sentence that a caller gets for an error."""
     return KNOWN.get(type(error), (500, "The agent could not answer."))
+
+
+def reason(error: Exception) -> str:
+    """What the log says of an error: its text only where it is one of the contract's, which quote nobody."""
+    return str(error) if type(error) in KNOWN else type(error).__name__
 
 
 def install(app: FastAPI, fields: Iterable[str]) -> None:
@@ -101,7 +120,10 @@ def install(app: FastAPI, fields: Iterable[str]) -> None:
     ours = {"body", "header", "path", "query", "Idempotency-Key", "X-Thread-Owner", *fields}
 
     async def known(_: Request, error: Exception) -> JSONResponse:
-        return problem(*explain(error))
+        status, detail = explain(error)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("request failed", status=status, reason=reason(error), exc_info=error)
+        return problem(status, detail)
 
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         response = problem(error.status_code, error.detail)

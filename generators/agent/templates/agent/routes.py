@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth import KEY, NAME, OWNER, Owner, bearer, described, named
 from contract import FinishReason, Memory, Message, Turn, Unavailable
-from problems import REFUSED, explain, problem
+from problems import REFUSED, explain, problem, reason
 from transfer import move_all
 from turns import Turns, thread_of
 
@@ -181,7 +181,8 @@ async def open_turn(request: Request, ask: Ask, owner: Owner) -> AsyncIterator[T
         if ask.thread_id is not None:
             raise HTTPException(422, "Send history or thread_id, not both.")
         history = [Message(said.role, said.content) for said in ask.history]
-        yield Turn(owner, None, "", "", ask.message, history, metadata=ask.metadata)
+        async with _turns(request).place():
+            yield Turn(owner, None, "", "", ask.message, history, metadata=ask.metadata)
         return
     async with _turns(request).open(owner, ask.thread_id, key, ask.message) as turn:
         turn.metadata = ask.metadata
@@ -205,7 +206,7 @@ async def stream(request: Request, turn: Annotated[Turn, Depends(open_turn)]) ->
             yield _event(event)
     except Exception as error:  # the status is sent already, so the refusal travels as an event
         status, detail = explain(error)
-        log.warning("stream ended early", status=status, exc_info=error)
+        log.warning("stream failed", status=status, reason=reason(error), exc_info=error)
         yield _event({"type": "error", "status": status, "detail": detail})
     yield ServerSentEvent(raw_data="[DONE]")
 

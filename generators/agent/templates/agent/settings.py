@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     history_window: int = Field(40, ge=0)  # messages of a thread that the logic sees
     retention_days: int = Field(0, ge=0)  # threads without a message for so long are deleted; 0 keeps all
     turn_lease: float = Field(8, gt=0)  # seconds until the turn of a crashed agent frees its thread
-    turn_wait: float = Field(20, ge=0)  # seconds that a message waits for those before it on its thread
+    turn_wait: float = Field(20, ge=0)  # seconds that a message waits for those before it
+    turn_timeout: float = Field(600, gt=0)  # seconds that an answer may take
+    max_turns: int | None = Field(None, ge=1)  # answered at the same time; None: as many as the memory holds
     drain_timeout: int = Field(25, ge=0)  # seconds that requests in flight have after SIGTERM
 
     max_content: int = Field(1_000_000, ge=128_000, le=8_000_000)  # bytes of a message that is stored

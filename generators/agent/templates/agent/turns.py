@@ -11,7 +11,21 @@ from weakref import WeakValueDictionary
 import anyio
 import structlog
 
-from contract import Busy, KeyReused, Logic, Memory, Message, NoReply, NotFound, Turn, Unavailable
+from containment import contained
+from contract import (
+    Busy,
+    Event,
+    KeyReused,
+    Logic,
+    Memory,
+    Message,
+    NoReply,
+    NotFound,
+    Overloaded,
+    TookTooLong,
+    Turn,
+    Unavailable,
+)
 from metrics import TURN_SECONDS, TURNS
 
 log = structlog.get_logger("turns")
@@ -20,19 +34,23 @@ log = structlog.get_logger("turns")
 class Turns:
     """Leads turns from a question to a stored answer."""
 
-    def __init__(self, memory: Memory, logic: Logic, *, lease: float, wait: float) -> None:
+    def __init__(self, memory: Memory, logic: Logic, *, lease: float, wait: float, limit: float, most: int) -> None:
         """Use this memory and logic.
 
         Args:
             memory: where threads are kept.
             logic: what answers.
             lease: seconds until a turn that is not renewed loses its thread.
-            wait: seconds that a turn waits for those before it on its thread.
+            wait: seconds that a turn waits for those before it on its thread, or for one of the places.
+            limit: seconds that the logic may take.
+            most: places, which is how many turns there are at the same time.
         """
         self.memory = memory
         self.logic = logic
         self.lease = lease
         self.wait = wait
+        self.limit = limit
+        self.places = asyncio.Semaphore(most)
         self.lines: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -46,7 +64,7 @@ class Turns:
         if thread_id is None:  # a retry with the same key must find the same new thread again
             thread_id = thread_of(owner, key) if key else str(uuid.uuid4())
         deadline = time.monotonic() + self.wait
-        async with self._in_line(owner, thread_id):
+        async with self._in_line(owner, thread_id), self.place():
             wait = max(0.0, deadline - time.monotonic())
             turn = await self.memory.begin(
                 owner, thread_id, key or run, question, run, create=create, lease=self.lease, wait=wait
@@ -62,12 +80,26 @@ class Turns:
                 if (replay or turn.answer is None) and not away:  # away: the lease runs out by itself
                     await self._release(turn)
 
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """One of the places for turns. Raises `Overloaded` where none becomes free in time."""
+        try:
+            async with asyncio.timeout(self.wait):
+                await self.places.acquire()
+        except TimeoutError:
+            raise Overloaded from None
+        try:
+            yield
+        finally:
+            self.places.release()
+
     async def answer(self, turn: Turn) -> Message:
         """Answer the question, or find the answer that it got before."""
         with _counted(turn):
             if turn.answer is None:
-                async with self._holding(turn):
-                    said = await self.logic.answer(turn.history, turn.question, turn.metadata)
+                async with self._working(turn):
+                    with contained():
+                        said = await self.logic.answer(turn.history, turn.question, turn.metadata)
                 await self._finish(turn, said)
             return _reply(turn)
 
@@ -77,10 +109,10 @@ class Turns:
             if turn.answer is None:
                 said: list[Message] = []
                 async with (
-                    self._holding(turn),
+                    self._working(turn),
                     aclosing(self.logic.stream(turn.history, turn.question, turn.metadata)) as items,
                 ):
-                    async for item in items:
+                    async for item in _contained(items):
                         if isinstance(item, Message):
                             said.append(item)
                         else:
@@ -105,23 +137,30 @@ class Turns:
             lock.release()
 
     @asynccontextmanager
-    async def _holding(self, turn: Turn) -> AsyncIterator[None]:
-        """Renew the lease while the body works; a lost lease ends the body and raises Busy."""
-        if turn.thread_id is None:
-            yield
-            return
-        limit = asyncio.timeout(None)
+    async def _working(self, turn: Turn) -> AsyncIterator[None]:
+        """Renew the lease while the body works, and end it where the lease is lost or the time is over.
+
+        Raises:
+            Busy: the lease was lost.
+            TookTooLong: the time is over.
+        """
+        limit = asyncio.timeout(self.limit)
+        keeper: asyncio.Task[None] | None = None
         try:
             async with limit:
-                keeper = asyncio.create_task(self._renew(turn, limit))
+                if turn.thread_id is not None:
+                    keeper = asyncio.create_task(self._renew(turn, limit))
                 try:
                     yield
                 finally:
-                    keeper.cancel()
+                    if keeper:
+                        keeper.cancel()
         except TimeoutError:
-            if limit.expired():
+            if not limit.expired():
+                raise
+            if keeper and keeper.done():
                 raise Busy from None
-            raise
+            raise TookTooLong(f"no answer within {self.limit:g} seconds: see TURN_TIMEOUT") from None
 
     async def _renew(self, turn: Turn, limit: asyncio.Timeout) -> None:
         held = True
@@ -137,12 +176,14 @@ class Turns:
         limit.reschedule(asyncio.get_running_loop().time())
 
     async def _finish(self, turn: Turn, said: list[Message]) -> None:
-        for message in said:
-            message.content = _storable(message.content)
-        if not said or not said[-1].content.strip():
-            raise NoReply("the logic gave an empty reply")
+        with contained():
+            for message in said:
+                message.content = _storable(message.content)
+            if not said or not said[-1].content.strip():
+                raise NoReply("the logic gave an empty reply")
+            reply = said[-1]
         if turn.thread_id is None:
-            turn.answer = said[-1]
+            turn.answer = reply
         else:
             await self.memory.finish(turn, said)
 
@@ -162,6 +203,16 @@ def thread_of(owner: str, *key: str) -> str:
 def _storable(text: str) -> str:
     """What no database stores is left out of a reply: NUL and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+async def _contained(items: AsyncGenerator[Event | Message]) -> AsyncGenerator[Event | Message]:
+    """What the logic yields. Only its own work is contained, not that of those who get it."""
+    while True:
+        with contained():
+            item = await anext(items, None)
+        if item is None:
+            return
+        yield item
 
 
 def _reply(turn: Turn) -> Message:

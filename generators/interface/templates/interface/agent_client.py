@@ -30,7 +30,8 @@ from replicas import Replicas
 
 CONNECTIONS = 1000  # to the agent at a time; a call that finds none free waits for one
 CONNECT_TIMEOUT = 3.0  # seconds
-SILENCE = 60.0  # seconds without a byte until a stream is given up; the agent sends heartbeats far more often
+MARGIN = 30.0  # seconds that a message may wait at the agent before its turn begins, and its answer be on the way
+SILENCE = 60.0  # seconds until a call is given up, and without a byte a stream; heartbeats come far more often
 # An agent that was cut off from the network says nothing any more, and a call would wait for its reply until it gives
 # up. So the kernel asks after two seconds of silence, which one that only works for long answers, and ends the
 # connection after five.
@@ -89,8 +90,7 @@ class AgentClient:
     Where the agent has replicas, they take turns; a call whose replica dies is asked of another one.
 
     Use it as `async with AgentClient(settings) as agent`. Its methods raise `Refused` with the agent's own status and
-    words, `Away` when the agent could not be reached within AGENT_PATIENCE seconds, and `WrongAgent` when a setting has
-    to be mended first.
+    words, `Away` when the agent could not be reached in time, and `WrongAgent` when a setting has to be mended first.
 
     Attributes:
         info: What the agent last said about itself; None until it has answered once.
@@ -105,7 +105,7 @@ class AgentClient:
         self._url = URL(str(settings.agent_url).rstrip("/"))
         self._replicas = Replicas(self._url)
         self._token = settings.agent_token.get_secret_value()
-        self._timeout = settings.agent_timeout
+        self._timeout = settings.turn_timeout + MARGIN
         self._patience = settings.agent_patience
         self._away_since: float | None = None
 
@@ -167,7 +167,8 @@ class AgentClient:
             key: Names this turn: the same key gives the same reply and stores nothing twice. Made when absent.
         """
         body = question.model_dump(exclude_none=True)
-        return _read(Reply, await self._call("POST", "/invoke", owner, key=key or _new_key(), body=body))
+        answer = await self._call("POST", "/invoke", owner, key=key or _new_key(), body=body, seconds=self._timeout)
+        return _read(Reply, answer)
 
     async def stream(self, owner: str, question: Question, key: str | None = None) -> AsyncGenerator[Event]:
         """The reply to a question as it grows. The arguments are those of `invoke`.
@@ -215,9 +216,10 @@ class AgentClient:
         key: str | None = None,
         query: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
+        seconds: float = SILENCE,
     ) -> bytes:
         """One answer, asked for again while the connection fails: at most until the agent's patience is over."""
-        times = ClientTimeout(self._timeout, connect=CONNECT_TIMEOUT)
+        times = ClientTimeout(seconds, connect=CONNECT_TIMEOUT)
         pauses = _Pauses(self._patience)
         while True:
             try:

@@ -40,7 +40,7 @@ class InterfaceSettings(BaseSettings):
     agent_name: str = Field(min_length=1)
     agent_url: HttpUrl
     agent_token: Annotated[SecretStr, AfterValidator(_token)]
-    agent_timeout: float = Field(120.0, gt=0)  # seconds until a reply is complete
+    turn_timeout: float = Field(600, gt=0)  # seconds that the agent takes for a reply before it gives up
     agent_patience: float = Field(10.0, ge=0)  # seconds that a call rides out an agent that is away
     log_level: Annotated[str, BeforeValidator(_level)] = "info"
     host: str = "127.0.0.1"  # in its container it listens on all addresses: the Dockerfile says so

@@ -1,5 +1,6 @@
 """What the log keeps of an exception."""
 
+import ast
 import logging
 
 import pytest
@@ -55,6 +56,16 @@ def test_a_long_chain_is_cut() -> None:
         later.__context__ = error
         error = later
     assert described(error) == ["ValueError"] * log.MOST_EXCEPTIONS
+
+
+def test_the_line_of_this_code_is_named_however_deep_a_library_fails() -> None:
+    with pytest.raises(ValueError, match="malformed") as caught:
+        ast.literal_eval("[" * 20 + "unknown" + "]" * 20)
+    event = log._where(logging.getLogger(), "error", {"exc_info": caught.value})
+    here, *library = event["exception"].removeprefix("ValueError at ").split(", ")
+    assert here.startswith(__file__)
+    assert len(library) == log.MOST_FRAMES
+    assert all(place.startswith(f"{ast.__file__}:") for place in library)
 
 
 def test_a_group_shows_what_is_in_it_and_what_caused_it() -> None:

@@ -213,6 +213,7 @@ class EchoLogic:
 
     ENGINE = "echo"
     OFFLINE = True
+    TURN_BYTES = 2**20
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -220,7 +221,7 @@ class EchoLogic:
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
         self.calls = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
         return [item async for item in self.stream(history, question, metadata) if isinstance(item, Message)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from contract import FINISH, Busy, Message, NoReply, Turn, Unavailable
+from contract import FINISH, Busy, LogicBroke, Message, NoReply, Overloaded, TookTooLong, Turn, Unavailable
 from tests.fakes import EchoLogic, InMemory
 from turns import Turns
 
@@ -20,7 +20,7 @@ LEASE = 0.5  # seconds
 
 @pytest.fixture
 def turns(memory: InMemory, logic: EchoLogic) -> Turns:
-    return Turns(memory, logic, lease=LEASE, wait=2)
+    return Turns(memory, logic, lease=LEASE, wait=2, limit=60, most=10)
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ def count(outcome: str) -> float:
 
 async def stream(turns: Turns, turn: Turn) -> list[Any]:
     return [event async for event in turns.stream(turn)]
+
+
+async def admit(turns: Turns, question: str) -> None:
+    async with turns.open(OWNER, None, None, question):
+        pass
 
 
 async def in_use(memory: InMemory, turn: Turn) -> bool:
@@ -95,8 +100,32 @@ async def test_an_outage_while_the_logic_works_does_not_end_the_turn(
 
 async def test_a_timeout_of_the_logic_is_not_a_lost_lease(turns: Turns, open_turn: Turn, logic: EchoLogic) -> None:
     logic.error = TimeoutError()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(LogicBroke, match="TimeoutError"):
         await turns.answer(open_turn)
+
+
+@pytest.mark.parametrize("lead", [Turns.answer, stream])
+async def test_a_turn_that_takes_too_long_is_ended(turns: Turns, memory: InMemory, logic: EchoLogic, lead: Any) -> None:
+    turns.limit = 0.1
+    logic.gate.clear()
+    async with turns.open(OWNER, None, None, "hi") as turn:
+        with pytest.raises(TookTooLong, match="TURN_TIMEOUT"):
+            await lead(turns, turn)
+    assert logic.ended.is_set()
+    assert not await in_use(memory, turn)
+
+
+async def test_there_are_so_many_turns_and_the_others_wait(memory: InMemory, logic: EchoLogic) -> None:
+    turns = Turns(memory, logic, lease=LEASE, wait=0.1, limit=60, most=2)
+    async with turns.place(), turns.open(OWNER, None, None, "one"):
+        with pytest.raises(Overloaded):
+            await admit(turns, "no place in time")
+        turns.wait = 5
+        waiting = asyncio.create_task(admit(turns, "in line"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+    await waiting
+    assert [message.content for kept in memory.kept.values() for _, message in kept.messages] == ["one", "in line"]
 
 
 async def test_a_cancelled_turn_frees_its_thread(turns: Turns, memory: InMemory, logic: EchoLogic) -> None:

@@ -13,6 +13,7 @@ from logic import State, commands, reply_to
 
 ENGINE = "commands"
 OFFLINE = False
+TURN_BYTES = 2**20
 
 
 class WindowSettings(BaseSettings):

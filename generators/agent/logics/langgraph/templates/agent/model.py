@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import batched
 from typing import Any, override
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,10 +16,12 @@ from langchain_core.messages.tool import ToolCall, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from settings import READ_FROM
+
+MOST_PIECES = 500  # of a reply of the stand-in
 
 
 class ModelSettings(BaseSettings):
@@ -29,11 +32,19 @@ class ModelSettings(BaseSettings):
     openai_api_key: SecretStr | None = None
     llm_model: str = "gpt-4o-mini"
     llm_base_url: str | None = None  # an OpenAI-compatible server; None: OpenAI
+    turn_timeout: float = Field(600, gt=0)  # seconds that the whole turn may take
     llm_timeout: float = Field(60, gt=0)  # seconds that one call may take
     llm_retries: int = Field(2, ge=0)  # further attempts at a call that failed
     llm_max_tokens: int = Field(1024, ge=1)  # that one reply may cost
     llm_max_steps: int = Field(12, ge=2)  # model and tool calls in one turn
     llm_offline_delay: float = Field(0, ge=0)  # seconds a word of the stand-in takes, to make streaming visible
+
+    @field_validator("llm_timeout")
+    @classmethod
+    def _fits(cls, seconds: float, info: ValidationInfo) -> float:
+        if seconds > info.data.get("turn_timeout", seconds):
+            raise ValueError("must not be more than TURN_TIMEOUT, in which the call has to end")
+        return seconds
 
     @property
     def offline(self) -> bool:
@@ -56,6 +67,7 @@ def build_model(settings: ModelSettings) -> BaseChatModel:
         api_key=settings.openai_api_key or SecretStr("none"),
         base_url=settings.llm_base_url,
         timeout=settings.llm_timeout,
+        stream_chunk_timeout=settings.llm_timeout,
         max_retries=settings.llm_retries,
         stream_usage=True,
         use_responses_api=False,
@@ -65,19 +77,19 @@ def build_model(settings: ModelSettings) -> BaseChatModel:
 
 def explain(error: Exception) -> str | None:
     """What to check when a call to the model failed, or None if the error is not the model's."""
-    from openai import APIConnectionError, APIStatusError, AuthenticationError, NotFoundError, OpenAIError
+    from openai import APIConnectionError, APIError, APIStatusError, AuthenticationError, NotFoundError
 
     match error:
         case AuthenticationError():
             return "the model's server refused the key: check OPENAI_API_KEY"
         case NotFoundError():
-            return "the model's server does not know it: check LLM_MODEL and LLM_BASE_URL"
+            return "the model's server does not know it: check LLM_MODEL, and LLM_BASE_URL, which usually ends in /v1"
         case APIStatusError():
             return f"the model's server answered {error.status_code} {error.code or ''}".rstrip()
         case APIConnectionError():
             return "the model's server does not answer: check LLM_BASE_URL and LLM_TIMEOUT"
-        case OpenAIError():
-            return f"the model's client failed: {type(error).__name__}"
+        case APIError():
+            return f"the model's server sent an error instead of an answer: {error.code or 'without a code'}"
     return None
 
 
@@ -137,9 +149,10 @@ class OfflineModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         answer = self._answer(messages)
-        for word in re.findall(r"\s*\S+", answer.text):
-            await asyncio.sleep(self.delay)
-            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+        words = re.findall(r"\s*\S+", answer.text)
+        for some in batched(words, len(words) // MOST_PIECES + 1):  # all pieces are kept until the last one
+            await asyncio.sleep(self.delay * len(some))
+            yield ChatGenerationChunk(message=AIMessageChunk(content="".join(some)))
         calls = [
             tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=0)
             for call in answer.tool_calls

@@ -2,7 +2,9 @@
 
 import json
 import re
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from itertools import islice, takewhile
 from operator import add
@@ -22,6 +24,8 @@ from openai import BaseModel as OpenAIModel
 from openai.types.chat import ChatCompletion, ChatCompletionMessageFunctionToolCall
 
 from contract import Declined, LogicFailed, TooLong
+
+UNREADABLE = "the model's server sent no chat completion: check LLM_BASE_URL, which usually ends in /v1"
 
 # How servers say that a request has more tokens than the model can read; OpenAI has a code for it, others have words.
 TOO_LONG = re.compile(
@@ -72,7 +76,8 @@ class ProviderModel(ChatOpenAI):
     ) -> ChatResult:
         while True:
             try:
-                return await super()._agenerate(messages, stop, run_manager, **kwargs)
+                with _readable():
+                    return await super()._agenerate(messages, stop, run_manager, **kwargs)
             except APIError as error:
                 messages = shorter(messages, error)
 
@@ -85,17 +90,19 @@ class ProviderModel(ChatOpenAI):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         while True:
-            begun, with_usage = False, self.stream_usage
+            begun, ended, with_usage = False, False, self.stream_usage
             calls: list[ChatGenerationChunk] = []
             try:
-                async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
-                    if _calls_of(chunk):
-                        calls.append(chunk)
-                    else:
-                        begun = begun or bool(chunk.text)
-                        yield chunk
-                if calls:
-                    yield _whole(calls)
+                with _readable():
+                    async for chunk in super()._astream(messages, stop, run_manager, **kwargs):
+                        ended = ended or "finish_reason" in (chunk.generation_info or {})
+                        if _calls_of(chunk):
+                            calls.append(chunk)
+                        else:
+                            begun = begun or bool(chunk.text)
+                            yield chunk
+                    if calls and ended:
+                        yield _whole(calls)
             except APIError as error:
                 if begun:
                     raise
@@ -105,6 +112,8 @@ class ProviderModel(ChatOpenAI):
                     continue
                 messages = shorter(messages, error)
             else:
+                if not ended:
+                    raise LogicFailed("the answer of the model's server broke off" if begun or calls else UNREADABLE)
                 return
 
     @override
@@ -114,6 +123,8 @@ class ProviderModel(ChatOpenAI):
         if isinstance(response, ChatCompletion):
             _check_calls(response)
         result = super()._create_chat_result(response, generation_info)
+        if not result.generations:
+            raise LogicFailed(UNREADABLE)
         for generation in result.generations:
             message = generation.message
             if refusal := message.additional_kwargs.get("refusal"):
@@ -132,10 +143,27 @@ class ProviderModel(ChatOpenAI):
         return generation
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Name what the client stumbles over where an answer is none. Its own errors say what is wrong."""
+    try:
+        yield
+    except (LogicFailed, OpenAIError):
+        raise
+    except Exception as error:
+        raise LogicFailed(UNREADABLE) from error
+
+
+def _new_id() -> str:
+    """For a call that some servers give none: its result has to name it."""
+    return f"call_{uuid.uuid4().hex}"
+
+
 def _check_calls(response: ChatCompletion) -> None:
     for choice in response.choices or ():
         for call in getattr(choice.message, "tool_calls", None) or ():  # some servers send no message
             if isinstance(call, ChatCompletionMessageFunctionToolCall):
+                call.id = call.id or _new_id()
                 call.function.arguments = checked(call.function.arguments)
 
 
@@ -146,7 +174,7 @@ def _calls_of(chunk: ChatGenerationChunk) -> list[ToolCallChunk]:
 def _whole(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
     """One chunk with the calls of tools that came in pieces."""
     whole = reduce(add, chunks)
-    calls = [{**call, "args": checked(call["args"])} for call in _calls_of(whole)]
+    calls = [{**call, "id": call["id"] or _new_id(), "args": checked(call["args"])} for call in _calls_of(whole)]
     fields = whole.message.model_dump(include={"content", "additional_kwargs", "response_metadata", "usage_metadata"})
     return ChatGenerationChunk(
         message=AIMessageChunk(**fields, id=whole.message.id, tool_call_chunks=calls),

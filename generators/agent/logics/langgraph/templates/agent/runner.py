@@ -27,6 +27,7 @@ log = structlog.get_logger("runner")
 SETTINGS = ModelSettings()
 OFFLINE = SETTINGS.offline
 ENGINE = "offline" if OFFLINE else SETTINGS.llm_model
+TURN_BYTES = 3 * 2**20 + 3 * 2**10 * SETTINGS.llm_max_tokens  # LangChain keeps every piece of a reply until its end
 
 NO_TEXT: dict[FinishReason, str] = {
     "length": "I have no answer: all the tokens that it may take were used up before it. Please ask for less at once.",

@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -89,6 +89,10 @@ def app(settings: Settings, memory: InMemory) -> FastAPI:
     return create_app(settings, memory, runner)
 
 
+def cancel() -> None:
+    raise asyncio.CancelledError
+
+
 class TestHttp:
     async def test_a_thread_keeps_its_list(self, client: httpx.AsyncClient) -> None:
         one, other = await new_thread(client), await new_thread(client)
@@ -119,6 +123,23 @@ class TestHttp:
         for n in range(20):
             await say(client, thread_id, f"message {n}")
         assert await say(client, thread_id, "show") == "On the list:\n- milk"
+
+    @pytest.mark.parametrize("does", [sys.exit, cancel, list, int])
+    async def test_a_command_that_breaks_is_an_error_of_its_own_message_only(
+        self, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, does: Callable[[], object]
+    ) -> None:
+        """It exits, is cancelled, or returns something else than a text."""
+
+        async def broken(_: object) -> object:
+            return does()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "reply_to", broken)
+            answer = await client.post("/invoke", json={"message": "hello"})
+            assert (answer.status_code, answer.json()["detail"]) == (500, "The agent could not answer.")
+            stream = await client.post("/stream", json={"message": "hello"})
+            assert '"detail":"The agent could not answer."' in stream.text
+        assert await say(client, await new_thread(client), "show") == "The list is empty."
 
     async def test_a_history_is_answered_and_not_stored(self, client: httpx.AsyncClient, memory: InMemory) -> None:
         history = [{"role": "user", "content": "add milk"}, {"role": "assistant", "content": "anything"}]

@@ -1,5 +1,6 @@
 """The graph with the offline model, as the agent runs it."""
 
+import asyncio
 import importlib
 import sys
 from types import ModuleType
@@ -8,11 +9,16 @@ from typing import Any, override
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import ToolCall
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
+from langgraph.graph import StateGraph
 
 import logic
-from contract import LogicFailed, Message
-from model import OfflineModel
+from containment import contained_task
+from contract import LogicBroke, LogicFailed, Message, NoReply
+from model import MOST_PIECES, OfflineModel
+from tests.fakes import InMemory
+from turns import Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +108,15 @@ async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: Module
     assert [(m.role, m.content, m.usage) for m in kept] == [(m.role, m.content, m.usage) for m in answered]
 
 
+async def test_a_long_reply_comes_in_so_many_pieces(runner: ModuleType) -> None:
+    """The framework keeps each of them until the last one, and each takes far more room than the word in it."""
+    items: list[Any] = [item async for item in runner.stream([], "a " * 15_000, {})]
+    pieces = [item["text"] for item in items if not isinstance(item, Message)]
+    assert len(pieces) <= MOST_PIECES
+    assert "".join(pieces) == items[-1].content
+    assert items[-1].content.count("a ") >= 14_999
+
+
 async def test_a_tool_that_fails_does_not_end_the_turn(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     @tool
     def broken(a: int) -> int:
@@ -131,6 +146,52 @@ async def test_an_error_of_a_node_stays_as_it_is(runner: ModuleType, monkeypatch
         with pytest.raises(KeyError) as caught:
             [item async for item in runner.stream([], "hello", {})]
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("raised", [KeyError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("sync", [True, False])
+async def test_whatever_a_node_raises_ends_its_turn_only(
+    runner: ModuleType, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException], *, sync: bool
+) -> None:
+    """Two nodes at once, which the graph gives to tasks, and the one that raises to a thread if it is not async."""
+
+    def fail(_: logic.State) -> dict[str, list[BaseMessage]]:
+        raise raised
+
+    async def fail_async(state: logic.State) -> dict[str, list[BaseMessage]]:
+        return fail(state)
+
+    async def wait(_: logic.State) -> dict[str, list[BaseMessage]]:
+        await asyncio.sleep(60)
+        return {}
+
+    graph = StateGraph(logic.State)
+    graph.add_node("fail", RunnableLambda(fail) if sync else RunnableLambda(fail_async))
+    graph.add_node("wait", RunnableLambda(wait))
+    graph.set_entry_point("fail")
+    graph.set_entry_point("wait")
+    monkeypatch.setattr(runner, "graph", graph.compile())
+    asyncio.get_running_loop().set_task_factory(contained_task)
+    turns = Turns(InMemory(window=10), runner, lease=9, wait=9, limit=9, most=9)
+    async with asyncio.timeout(5), turns.open("api:ann", None, None, "hello") as turn:
+        with pytest.raises(LogicBroke):
+            await turns.answer(turn)
+        with pytest.raises(LogicBroke):
+            [event async for event in turns.stream(turn)]
+
+
+async def test_what_a_node_returns_has_to_be_messages(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    for returned in ("hello", None, {"messages": "hello"}, {"messages": ["hello"]}, {"messages": None}, {"other": 1}):
+        graph = StateGraph(logic.State)
+        graph.add_node("odd", lambda _, returned=returned: returned)
+        graph.set_entry_point("odd")
+        monkeypatch.setattr(runner, "graph", graph.compile())
+        turns = Turns(InMemory(window=10), runner, lease=9, wait=9, limit=9, most=9)
+        async with turns.open("api:ann", None, None, "hello") as turn:
+            with pytest.raises((LogicBroke, NoReply)):
+                await turns.answer(turn)
+            with pytest.raises((LogicBroke, NoReply)):
+                [event async for event in turns.stream(turn)]
 
 
 async def test_a_model_that_never_replies_fails_the_turn(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

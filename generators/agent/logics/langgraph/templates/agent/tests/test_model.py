@@ -34,6 +34,7 @@ class Server(ThreadingHTTPServer):
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.status = 200
+        self.says: str | None = None  # whatever is asked
         self.silence = Event()
         self.silence.set()
 
@@ -50,6 +51,9 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(404, "{}")
         elif self.server.status != 200:
             self.reply(self.server.status, json.dumps({"error": {"message": "secret", "code": "some_code"}}))
+        elif self.server.says is not None and body["messages"][-1]["role"] == "user":
+            says = self.server.says
+            self.reply(200, f"data: {says}\n\ndata: [DONE]\n\n" if body.get("stream") else says)
         else:
             last = body["messages"][-1]
             wants_tool = last["role"] == "user" and "add" in last["content"]
@@ -84,8 +88,9 @@ def chunks(head: dict[str, Any], text: str | None) -> Iterator[str]:
         deltas += [{"content": f"{word} "} for word in text.split()]
     else:
         deltas.append({"tool_calls": [{**CALL, "index": 0}]})
+    deltas.append({})
     for delta in deltas:
-        choice = {"index": 0, "delta": delta, "finish_reason": None}
+        choice = {"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}
         yield f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
     yield f"data: {json.dumps({**head, 'choices': [], 'usage': USAGE})}\n\n"
     yield "data: [DONE]\n\n"
@@ -161,6 +166,61 @@ async def test_a_refusal_is_explained(server: Server, status: int, hint: str) ->
         [item async for item in runner.stream([], "hello", {})]
 
 
+ODD = {
+    "nothing": "",
+    "a page": "<html>secret</html>",
+    "half of it": '{"choices": [{"index": 0, "message": {"content": "sec',
+    "null": "null",
+    "a number": "42",
+    "a list": "[]",
+    "no choices": json.dumps({"choices": None}),
+    "no choice": json.dumps({"choices": []}),
+    "an error": json.dumps({"error": {"message": "secret", "code": "some_code"}}),
+    "an error in words": json.dumps({"error": "secret"}),
+    "no message": json.dumps({"choices": [{"index": 0, "message": None, "delta": None}]}),
+    "no call": json.dumps({"choices": [{"message": {"tool_calls": [None]}, "delta": {"tool_calls": [None]}}]}),
+    "a number as content": json.dumps({"choices": [{"message": {"content": 5}, "delta": {"content": 5}}]}),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_an_answer_that_is_none_is_explained(server: Server, odd: str) -> None:
+    server.says = ODD[odd]
+    with pytest.raises(LogicFailed, match="the model's server") as caught:
+        await runner.answer([], "hello", {})
+    assert "secret" not in str(caught.value)
+    with pytest.raises(LogicFailed, match="the model's server") as caught:
+        [item async for item in runner.stream([], "hello", {})]
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_page_instead_of_an_answer_hints_at_the_address(server: Server) -> None:
+    server.says = ODD["a page"]
+    with pytest.raises(LogicFailed, match="LLM_BASE_URL"):
+        await runner.answer([], "hello", {})
+    with pytest.raises(LogicFailed, match="LLM_BASE_URL"):
+        [item async for item in runner.stream([], "hello", {})]
+
+
+async def test_a_stream_that_ends_in_the_middle_is_no_reply(server: Server) -> None:
+    server.says = json.dumps({"choices": [{"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}]})
+    items = runner.stream([], "hello", {})
+    assert await anext(items) == {"type": "token", "text": "Hel"}
+    with pytest.raises(LogicFailed, match="broke off"):
+        await anext(items)
+
+
+async def test_a_call_without_an_id_gets_one(server: Server) -> None:
+    call = {"index": 0, "type": "function", "function": CALL["function"]}
+    told = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": told, "delta": told, "finish_reason": "tool_calls"}
+    server.says = json.dumps({"id": "c", "created": 1, "model": "some-model", "choices": [choice]})
+    _, result, reply = await runner.answer([], "please add", {})
+    assert (result.content, reply.content) == ("5", "You said 5")
+    items = [item async for item in runner.stream([], "please add", {})]
+    assert {"type": "tool", "name": "add", "result": "5"} in items
+
+
 async def test_a_server_that_does_not_answer_is_given_up(server: Server) -> None:
     server.silence.clear()
     async with asyncio.timeout(5):
@@ -183,15 +243,16 @@ async def test_the_key_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) 
     assert server.keys == ["Bearer sk-key"]
 
 
-def test_a_wrong_variable_is_named_and_not_echoed() -> None:
+@pytest.mark.parametrize("timeout", ["soon", "601"])
+def test_a_wrong_variable_is_named_and_not_echoed(timeout: str) -> None:
     variables = {"AGENT_TOKEN": "x" * 16, "DATABASE_URL": "unused://nowhere", "DATABASE_PASSWORD": "x"}
-    env = {"LLM_TIMEOUT": "soon", **variables}
+    env = {"LLM_TIMEOUT": timeout, **variables}
     folder = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "main.py"], cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     (line,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert (line["level"], line["variable"]) == ("critical", "LLM_TIMEOUT")
-    assert "soon" not in done.stdout
+    assert timeout not in done.stdout
 
 
 def test_the_offline_model_is_the_default_and_imports_no_provider() -> None:
