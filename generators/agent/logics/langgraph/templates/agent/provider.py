@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from itertools import islice, takewhile
+from itertools import islice, takewhile, zip_longest
 from operator import add
 from typing import Any, override
 
@@ -199,11 +199,11 @@ def checked(arguments: str | None) -> str:
 
 def shorter(messages: list[BaseMessage], error: APIError) -> list[BaseMessage]:
     """The messages for another attempt. Raises the error where that could not succeed."""
-    left = without_oldest(messages) if is_too_long(error) or is_filtered(error) else []
+    left = fewer(messages) if is_too_long(error) or is_filtered(error) else []
     if not left:
         raise error
     log.warning(
-        "the server refuses the conversation, trying without its oldest messages",
+        "the model's server refuses the conversation, trying without a part of it",
         reason="too long, see HISTORY_WINDOW" if is_too_long(error) else "filtered",
         messages=len(messages),
         left_out=len(messages) - len(left),
@@ -243,8 +243,18 @@ def said(error: OpenAIError) -> str:
     return f"{error} {getattr(error, 'body', '')}"
 
 
-def without_oldest(messages: list[BaseMessage]) -> list[BaseMessage]:
-    """The messages without the older half of the questions and their answers; none where the last question is alone."""
+def fewer(messages: list[BaseMessage]) -> list[BaseMessage]:
+    """The messages without earlier questions that got no answer, since it may be one of them that was too much.
+
+    Where there is none: without the older half of the questions and their answers. Nothing where one question is left.
+    """
+    answered = [
+        message
+        for message, following in zip_longest(messages, messages[1:])
+        if not (isinstance(message, HumanMessage) and isinstance(following, HumanMessage))
+    ]
+    if len(answered) < len(messages):
+        return answered
     questions = [place for place, message in enumerate(messages) if isinstance(message, HumanMessage)]
     if not questions[:-1]:
         return []

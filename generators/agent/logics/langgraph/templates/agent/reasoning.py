@@ -25,17 +25,19 @@ class GrowingReply:
 
     def __init__(self) -> None:
         self._shown = ""
-        self._message: str | None = None
-        self._text = ""  # of the message
-        self._place = 0  # up to which it is shown or left out
+        self._begin(None)
+
+    def _begin(self, message: str | None) -> None:
+        self._message = message
         self._begun = False  # whether any of it is shown
+        self._held = " "  # what is not decided yet, after the character before it
+        self._closing = ""  # the tag that ends the reasoning
 
     def add(self, chunk: AIMessageChunk) -> str:
         """The text to show now that there is more of the reply."""
         if chunk.id != self._message:
-            self._message, self._text, self._place, self._begun = chunk.id, "", 0, False
-        self._text += chunk.text
-        text = self._next()
+            self._begin(chunk.id)
+        text = self._next(chunk.text)
         if not self._begun:
             text = text.lstrip()
             if text and self._shown:
@@ -44,20 +46,27 @@ class GrowingReply:
         self._shown += text
         return text
 
-    def _next(self) -> str:
+    def _next(self, piece: str) -> str:
         """What follows in the message, up to a tag that is not closed yet."""
         text = ""
-        while opening := OPENING.search(self._text, self._place):
-            text += self._text[self._place : opening.start()]
-            self._place = opening.start()
-            closing = f"</{opening[1]}>"
-            end = self._text.find(closing, self._place) if opening[1] else -1
-            if end < 0:
+        self._held += piece
+        while True:
+            if self._closing:
+                _, closed, after = self._held.partition(self._closing)
+                if not closed:
+                    self._held = self._held[-len(self._closing) :]
+                    return text
+                self._held, self._closing = f" {after}", ""
+            opening = OPENING.search(self._held, 1)
+            if not opening:
+                text += self._held[1:]
+                self._held = self._held[-1]
                 return text
-            self._place = end + len(closing)
-        text += self._text[self._place :]
-        self._place = len(self._text)
-        return text
+            text += self._held[1 : opening.start()]
+            if not opening[1]:
+                self._held = self._held[opening.start() - 1 :]
+                return text
+            self._held, self._closing = self._held[opening.end() :], f"</{opening[1]}>"
 
     def rest(self, reply: str) -> str:
         """The end of the whole reply that is not shown yet."""

@@ -162,10 +162,12 @@ async def test_a_window_that_is_too_long_is_trimmed(server: StrictServer, lead: 
 
 
 @pytest.mark.parametrize("lead", [whole, streamed])
-async def test_questions_that_failed_do_not_fill_the_window_for_ever(server: StrictServer, lead: Any) -> None:
+async def test_a_question_that_was_too_long_does_not_cost_what_was_said_before(server: StrictServer, lead: Any) -> None:
     server.longest = 500
-    assert await lead([user(f"{n}" * 100) for n in range(9)], "last") == f"You said {server.heard[-1][1]}"
-    assert [text[0] for text in server.heard[-1][1].split("\n\n")] == ["5", "6", "7", "8", "l"]
+    before = [user("one"), assistant("two")]
+    assert await lead([*before, user("x" * 600), user("y" * 600)], "last") == "You said last"
+    assert server.heard == [PROMPT, ("user", "one"), ("assistant", "two"), ("user", "last")]
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("lead", [whole, streamed])
@@ -224,6 +226,7 @@ async def test_what_a_filter_refuses_does_not_end_the_conversation(server: Stric
     with pytest.raises(Declined):
         await lead([user("one"), assistant("two")], "dynamite")
     assert await lead([user("one"), assistant("two"), user("dynamite")], "last") == "You said last"
+    assert server.heard == [PROMPT, ("user", "one"), ("assistant", "two"), ("user", "last")]
 
 
 THINKING = [
