@@ -81,7 +81,7 @@ class Titled(Body):
 class Kept(Body):
     """A message that is stored and not answered."""
 
-    message: Annotated[Text, Field(min_length=1, max_length=32_000)]
+    message: Annotated[str, Field(min_length=1, max_length=32_000), Storable]
 
 
 class Owned(Body):
