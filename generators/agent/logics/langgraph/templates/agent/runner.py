@@ -1,6 +1,7 @@
 """How the graph of logic.py meets the rest of the agent, which knows plain messages only (see contract.Logic)."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -114,7 +115,8 @@ def _conversation(history: list[Message], question: str) -> list[BaseMessage]:
 
 def _from_memory(message: Message) -> BaseMessage:
     if message.data and OWN in message.data:
-        return messages_from_dict([message.data[OWN]])[0]
+        with suppress(LookupError, TypeError, ValueError):  # another version's form is passed over
+            return messages_from_dict([message.data[OWN]])[0]
     return PLAIN[message.role](message.content)
 
 

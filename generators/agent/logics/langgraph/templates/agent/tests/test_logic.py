@@ -91,8 +91,18 @@ async def test_what_is_kept_of_tools_is_what_the_model_hears_later(
     assert (reply.text, last.text) == (said[-1].content, "and now?")
 
 
-async def test_data_that_something_else_has_left_is_passed_over(runner: ModuleType) -> None:
-    left = Message("assistant", "two", data={"state": {"things": 1}})
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"state": {"things": 1}},
+        {"langchain": {"type": "of another version", "data": {"content": "two"}}},
+        {"langchain": {"type": "ai", "data": {"content": 2}}},
+        {"langchain": {"type": "ai"}},
+        {"langchain": None},
+    ],
+)
+async def test_data_that_something_else_has_left_is_passed_over(runner: ModuleType, data: dict[str, Any]) -> None:
+    left = Message("assistant", "two", data=data)
     (reply,) = await ask(runner, "three", [Message("user", "one"), left])
     assert reply.content.endswith("Message 2 was: three")
 
