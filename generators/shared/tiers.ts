@@ -38,7 +38,15 @@ export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
 
 /** What the tiers have in common, however many there are; everything else that is common needs all three. */
 const COMMON: ReadonlySet<string> = new Set([
-  ...['.env.template', '.gitignore', 'docker-compose.yml', 'ops/common.sh', 'ops/env.sh', 'pyproject.toml'],
+  ...[
+    '.env.template',
+    '.gitattributes',
+    '.gitignore',
+    'docker-compose.yml',
+    'ops/common.sh',
+    'ops/env.sh',
+    'pyproject.toml',
+  ],
 ]);
 
 /** Whether a project that has `tiers` has this file, which belongs to none of them alone. */

@@ -22,6 +22,15 @@ const MARKED = 'qzxjvkw 4711';
 /** The idempotency key that it was said with. */
 const OLD_KEY = 'an-old-key';
 
+/** What destroys the messages, with the administrator's password. */
+const LOSSES: Record<DatabaseId, string> = {
+  postgres: 'psql -Xq -U postgres -d $POSTGRES_DB -c "drop table messages"',
+  redis: 'REDISCLI_AUTH=$DB_ADMIN_PASSWORD redis-cli -e --user admin flushall',
+  mongo:
+    'mongosh --quiet -u root -p $MONGO_INITDB_ROOT_PASSWORD --authenticationDatabase admin $MONGO_INITDB_DATABASE' +
+    ' --eval "db.messages.deleteMany({})"',
+};
+
 /** One row a scenario, printed at the end. */
 const scenarios = figuresAtTheEnd();
 
@@ -304,6 +313,31 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
         const text = readFileSync(path.join(stack.folder, 'logs', log), 'utf8');
         assert.ok(!text.includes(stack.setting('DB_PASSWORD')) && !text.includes(MARKED), log);
       }
+    });
+
+    it('outlast those that hold far less, which each deployment and backup says', async () => {
+      for (const file of readdirSync(path.dirname(backup))) rmSync(path.join(path.dirname(backup), file));
+      stack.configure('BACKUP_KEEP=1', 'BACKUP_DAYS=1', 'BACKUP_UPLOAD_CMD=');
+      const full = await write();
+      const { status, output } = await stack.inside(service, ['sh', '-c', LOSSES[database]]);
+      assert.equal(status, 0, output);
+      const deployed = await stack.deploy();
+      assert.equal(deployed.status, 0, deployed.output);
+      const warning = `! much was lost after ${path.basename(full)}, which had `;
+      assert.match(deployed.output, / messages, and then 0\. It is kept\. To bring it back: ops\/restore\.sh /);
+      assert.equal(deployed.output.split(warning).length, 3, 'once before anything is changed, and once at the end');
+      for (let runs = 0; runs < 2; runs++) {
+        const { output: said } = await stack.run('ops/backup.sh');
+        assert.ok(said.includes(warning), said);
+      }
+      assert.equal(readdirSync(path.dirname(backup)).filter(isBackup).length, 2, 'the full one and the newest');
+      const restored = await stack.run('ops/restore.sh', full);
+      assert.equal(restored.status, 0, restored.output);
+      await remembers();
+      await write(); // in place of the one that held far less
+      const { output: after } = await stack.run('ops/backup.sh');
+      assert.ok(!after.includes('! much was lost'), after);
+      assert.equal(readdirSync(path.dirname(backup)).filter(isBackup).length, 1);
     });
   });
 }

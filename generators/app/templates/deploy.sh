@@ -43,6 +43,7 @@ agent=${name}-agent
 doing=''
 concerned=()
 began=$(date +%s)
+warnings=''
 touched='' # yes as soon as something that runs may have changed
 
 # step WHAT SERVICE...: the services are those that can be the reason when it fails.
@@ -129,6 +130,15 @@ repair_database() {
   start_database
   answers=$(attempt database_answers)
   [[ -n ${answers} ]] || apply_init_files
+}
+
+# back_up: what it warns of is printed, too, so that it can be said again at the end.
+back_up() {
+  local line
+  ENV_FILE=${env_file} "${root}/ops/backup.sh" 2>&1 | while IFS= read -r line; do
+    say "${line}" >&2
+    [[ ${line} != '! '* ]] || say "${line}"
+  done
 }
 
 pull_and_build() {
@@ -404,7 +414,7 @@ if [[ -n ${data} ]]; then
 fi
 if [[ -n ${data} && -z ${option['--no-backup']} ]]; then
   step 'back the data up' "${database}"
-  ENV_FILE=${env_file} "${root}/ops/backup.sh"
+  warnings=$(back_up)
 fi
 
 step 'build the images'
@@ -427,5 +437,7 @@ step 'verify the tiers' "${database}" "${agent}" "${interface}"
 verify
 keep
 how_to_talk
-say "
+say "${warnings:+
+${warnings}
+}
 ✓ deployed ${project} in ${SECONDS} s${RUN_LOG:+; the log is ${RUN_LOG}}"

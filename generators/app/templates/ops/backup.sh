@@ -12,6 +12,9 @@ Writes a consistent copy of the data into one file in backups/, while everything
 it began is in it. It holds no password. Older backups are deleted as BACKUP_KEEP and BACKUP_DAYS say, and
 BACKUP_UPLOAD_CMD, if it is set, is called with the path of the new one. The path is the last line on standard output.
 
+Where the conversations of a backup are gone from the next one, or most of them, each run says so until the former is
+deleted by hand: it is kept beyond BACKUP_KEEP and BACKUP_DAYS.
+
 ops/restore.sh FILE brings a backup back; ops/restore.sh --drill proves that the newest one can be restored.
 
 Environment: ENV_FILE, other settings than .env; COMPOSE_PROJECT_NAME, the copy to back up.
@@ -89,16 +92,20 @@ sha256: ${sum}"
   printf '%s\n' "${text}" 1<>"$1"
 }
 
-# rotate: the newest is kept in any case.
+# rotate: the newest is kept in any case, and so is one after which much was lost.
 rotate() {
-  local oldest='' found list file stamp i
+  local oldest='' found list file stamp lost i
   ((days == 0)) || oldest=$(date -u -d "-${days} days" +%Y%m%dT%H%M%SZ)
   found=$(list_backups)
   mapfile -t list <<<"${found}"
   for ((i = 0; i < ${#list[@]} - 1; i++)); do
     file=${list[i]}
     stamp=${file##*-}
-    if ((keep > 0 && ${#list[@]} - i > keep)) || [[ ${stamp%.backup} < ${oldest} ]]; then
+    lost=$(fall "${file}" "${list[i + 1]}")
+    if [[ -n ${lost} ]]; then
+      say "! much was lost after ${file##*/}, which had ${lost}. It is kept. To bring it back:" \
+        "ops/restore.sh ${file}; if the loss was meant: rm ${file}" >&2
+    elif ((keep > 0 && ${#list[@]} - i > keep)) || [[ ${stamp%.backup} < ${oldest} ]]; then
       rm -f "${file}"
       say "deleted ${file##*/}, as BACKUP_KEEP and BACKUP_DAYS say" >&2
     fi

@@ -12,21 +12,6 @@ readonly FORMAT=1 MANIFEST_SIZE=4096
 backups=${root}/backups
 declare -A manifest=()
 
-# setting VARIABLE: its value in .env, without the quotes around it; nothing where it is not there.
-setting() {
-  local value
-  value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*//p" "${env_file}" | tail -n 1)
-  case ${value} in
-    \'*) value=${value#\'} value=${value%%\'*} ;;
-    \"*) value=${value#\"} value=${value%%\"*} ;;
-    *)
-      value=${value%%[[:space:]]#*}
-      value=${value%"${value##*[![:space:]]}"}
-      ;;
-  esac
-  say "${value}"
-}
-
 # locate: sets `project`, what Compose calls this copy, `data_volume`, where its data is, and the data's `schema`.
 locate() {
   [[ -e ${env_file} ]] || die "there is no ${env_file}: ./deploy.sh makes it"
@@ -61,6 +46,26 @@ holds() {
     text+="${text:+, }${count} ${what}"
   done <<<"$1"
   say "${text}"
+}
+
+# fall BEFORE AFTER: how much there was of the conversations in one backup and is in the next, where all of it is gone, or
+# more than half of it and ten or more; nothing otherwise.
+fall() {
+  local what before after text=''
+  for what in threads messages; do
+    before=$(held "$1" "${what}")
+    after=$(held "$2" "${what}")
+    ((before == 0 || (after > 0 && (2 * after >= before || before - after < 10)))) ||
+      text+="${text:+, }${before} ${what}, and then ${after}"
+  done
+  say "${text}"
+}
+
+# held FILE WHAT: the number of them that its manifest names.
+held() {
+  local number
+  number=$(head -c "${MANIFEST_SIZE}" "$1" | sed -nE "s/^holds: (.*, )?([0-9]+) $2(,.*)?\$/\2/p")
+  say "${number:-0}"
 }
 
 # refuse WHY: nothing was touched until here.

@@ -123,13 +123,29 @@ die() {
   exit 1
 }
 
-# setting VARIABLE: its value, as the containers get it.
+# read_settings VARIABLE...: fills `settings` with their values as Compose reads them, blank for one that is missing.
+declare -A settings=()
+read_settings() {
+  local variable document line value
+  document='services: {settings: {image: none, environment: {'
+  for variable in "$@"; do
+    document+="${variable}: \"\${${variable}:-}\", "
+  done
+  document=$(docker compose --project-name settings --env-file "${env_file}" --file - config --format json \
+    <<<"${document}}}}") || die "Compose cannot read ${env_file}: see above"
+  while IFS= read -r line; do
+    [[ ${line} =~ ^[[:space:]]*\"([A-Z][A-Z0-9_]*)\":\ \"(.*)\",?$ ]] || continue
+    variable=${BASH_REMATCH[1]}
+    value=${BASH_REMATCH[2]//\\\"/\\x22}
+    printf -v value '%b' "${value//\$\$/\$}"
+    settings[${variable}]=${value}
+  done <<<"${document}"
+}
+
+# setting VARIABLE: its value as Compose reads it.
 setting() {
-  local value
-  value=$("${compose[@]}" config | sed -n "s/^ *$1: *//p")
-  value=${value%%$'\n'*} # several services may have it
-  value=${value#[\"\']}
-  say "${value%[\"\']}"
+  read_settings "$1"
+  say "${settings[$1]}"
 }
 
 random_secret() {
@@ -140,15 +156,18 @@ random_secret() {
 
 # without_secrets: standard input without any value of a setting whose name says that it is a secret.
 without_secrets() {
-  local text variable value parts part
+  local text found variables variable parts part
   text=$(cat)
-  while IFS='=' read -r variable value; do
-    [[ ${variable} =~ (PASSWORD|SECRET|TOKEN|KEYS?)[[:space:]]*$ ]] || continue
-    IFS=$' \t,:\'"' read -ra parts <<<"${value}" # keys stand there as name:key,name:key
-    for part in "${parts[@]}"; do
+  found=$(sed -nE \
+    's/^[[:space:]]*(export[[:space:]]+)?([A-Z][A-Z0-9_]*(PASSWORD|SECRET|TOKEN|KEYS?))[[:space:]]*[=:].*/\2/p' "${env_file}")
+  mapfile -t variables <<<"${found}"
+  read_settings "${variables[@]}"
+  for variable in "${variables[@]}"; do
+    IFS=$' \t\n,:' read -rd '' -a parts <<<"${settings[${variable}]}" || true # keys stand there as name:key,name:key
+    for part in "${settings[${variable}]}" "${parts[@]}"; do
       ((${#part} < 8)) || text=${text//"${part}"/***}
     done
-  done <"${env_file}"
+  done
   say "${text}"
 }
 

@@ -74,15 +74,15 @@ remove_candidates() {
 # use_kept: from here on Compose works with what was kept. Which data is in use is no part of that, nor are secrets that
 # ops/rotate-secrets.sh is replacing: the one or the other may have changed since, and the database with it.
 use_kept() {
-  local file settings=${env_file}
+  local file newest=${env_file}
   compose_file=${kept}/going-back.yml
   env_file=${kept}/going-back.env
   install -m 644 "${kept}/docker-compose.yml" "${compose_file}"
   install -m 600 "${kept}/.env" "${env_file}"
   {
     echo
-    sed -n '/_DATA_SUFFIX[[:space:]]*=/p' "${settings}"
-    [[ ! -e ${settings}.rotated ]] || cat "${settings}.rotated"
+    sed -n '/_DATA_SUFFIX[[:space:]]*[=:]/p' "${newest}"
+    [[ ! -e ${newest}.rotated ]] || cat "${newest}.rotated"
   } >>"${env_file}"
   mounted_files
   for file in "${mounted[@]}"; do

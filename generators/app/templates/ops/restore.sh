@@ -110,7 +110,7 @@ use() {
   target=$(readlink -f "${env_file}")
   draft=${target}.draft
   cp --preserve "${target}" "${draft}" # with its mode and owner
-  sed -E "s/^([[:space:]]*(export[[:space:]]+)?${variable}[[:space:]]*=).*/\1${suffix}/" "${target}" >"${draft}"
+  sed -E "s/^([[:space:]]*(export[[:space:]]+)?${variable}[[:space:]]*[=:]).*/\1${suffix}/" "${target}" >"${draft}"
   sync "${draft}"
   mv -f "${draft}" "${target}"
   locate

@@ -82,23 +82,15 @@ check_nodes() {
   Write a registry that all of them reach into ${env_file}: REGISTRY=registry.example.com/team"
 }
 
-# read_settings: the settings that stack.yml names, and REGISTRY, become variables of this shell, as Compose reads them.
-read_settings() {
-  local variables variable document line value
-  variables=$(cat "${files[@]}" | grep -oE '\$\{(SECRET_)?[A-Z][A-Z0-9_]*' | sed -E 's/\$\{(SECRET_)?//' | sort -u)
-  document='services: {settings: {image: none, environment: {'
-  for variable in ${variables} REGISTRY; do
-    document+="${variable}: \"\${${variable}:-}\", "
+# export_settings: those that stack.yml names, and REGISTRY, become variables of this shell.
+export_settings() {
+  local found variables variable
+  found=$(cat "${files[@]}" | grep -oE '\$\{(SECRET_)?[A-Z][A-Z0-9_]*' | sed -E 's/\$\{(SECRET_)?//' | sort -u)
+  mapfile -t variables <<<"${found}"$'\n'REGISTRY
+  read_settings "${variables[@]}"
+  for variable in "${variables[@]}"; do
+    export "${variable}=${settings[${variable}]}"
   done
-  document=$(docker compose --project-name "${project}" --project-directory "${root}" --env-file "${env_file}" \
-    --file - config --format json <<<"${document}}}}")
-  while IFS= read -r line; do
-    [[ ${line} =~ ^[[:space:]]*\"([A-Z][A-Z0-9_]*)\":\ \"(.*)\",?$ ]] || continue
-    variable=${BASH_REMATCH[1]}
-    value=${BASH_REMATCH[2]//\\\"/\\x22}
-    printf -v value '%b' "${value//\$\$/\$}"
-    export "${variable}=${value}"
-  done <<<"${document}"
 }
 
 build_images() {
@@ -233,7 +225,7 @@ say '── check the swarm'
 check_swarm
 refuse_beside_compose
 check_bind
-read_settings
+export_settings
 check_nodes
 
 say '── build the images'
