@@ -1,13 +1,14 @@
 """The HTTP connections. uvicorn waits for its callers, and takes a head of any length; here both have an end."""
 
 import asyncio
-import json
 from http import HTTPStatus
 from typing import Any, override
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from problems import problem
 
 PATIENCE = 60.0  # seconds until a request must have arrived with its body, and in which some of an answer must be taken
 LARGEST_HEAD = 64 * 1024  # bytes of a request besides its body: line, headers, and what stands between chunks
@@ -128,15 +129,10 @@ class Connection(HttpToolsProtocol):
         if self._is_too_long():
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             detail = f"A request has at most {LARGEST_HEAD} bytes and {MOST_HEADERS} headers before its body."
-        problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-        body = json.dumps(problem).encode()
-        head = f"""HTTP/1.1 {status.value} {status.phrase}\r
-Content-Type: application/problem+json\r
-Content-Length: {len(body)}\r
-Connection: close\r
-\r
-"""
-        return head.encode() + body
+        answer = problem(status.value, detail)
+        headers = {**answer.headers, "connection": "close"}
+        head = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*head, "", ""]).encode() + bytes(answer.body)
 
     def _in_time(self) -> asyncio.TimerHandle:
         return self.loop.call_later(PATIENCE, self._give_up)

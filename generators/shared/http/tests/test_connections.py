@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 import connections
+from problems import problem
 
 pytestmark = pytest.mark.anyio
 
@@ -58,11 +59,12 @@ def is_refused(answer: bytes, status: int) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     line, *headers = head.decode().split("\r\n")
     assert line.startswith(f"HTTP/1.1 {status} ")
-    assert {"Content-Type: application/problem+json", "Connection: close"} <= set(headers)
-    assert f"Content-Length: {len(body)}" in headers
-    problem = json.loads(body)
-    assert problem["status"] == status
-    assert problem["detail"]
+    assert set(headers) == {
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        "connection: close",
+    }
+    assert body == problem(status, json.loads(body)["detail"]).body, "the same document as of any other error"
 
 
 async def closed(server: uvicorn.Server) -> None:

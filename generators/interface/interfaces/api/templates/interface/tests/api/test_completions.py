@@ -244,6 +244,12 @@ async def test_errors_are_the_clients_own(openai: AsyncOpenAI, agent: FakeAgent)
         await openai.chat.completions.create(model="parrot", messages=HELLO)
 
 
+async def test_refusal_of_the_whole_request_can_be_read(openai: AsyncOpenAI) -> None:
+    with pytest.raises(library.APIStatusError, match=r"headers before its body") as refused:
+        await openai.models.list(extra_headers={"X-Long": "x" * 70_000})
+    assert refused.value.status_code == 431
+
+
 async def test_stream_that_breaks_raises_in_the_client(openai: AsyncOpenAI, agent: FakeAgent) -> None:
     agent.break_after = 2
     stream = await openai.chat.completions.create(model="parrot", messages=HELLO, stream=True)
