@@ -1,0 +1,52 @@
+"""One message from the interface to the agent and back, in a thread of its own that is deleted again.
+
+The verification runs this in the container of the interface. It also asks the bot whether Telegram delivers to it.
+"""
+
+import asyncio
+import json
+import sys
+from http.client import HTTPConnection
+
+from agent_client import AgentClient, Refused
+from agent_types import Question
+from base_settings import InterfaceSettings, load
+from telegram_api import COMPLAINTS, OK
+
+OWNER = "telegram:ops-verify"
+QUESTION = "This is a test. Please answer with one word."
+PATIENCE = 15  # seconds
+
+
+def check_telegram() -> None:
+    """End with what is wrong where the running bot does not get messages."""
+    connection = HTTPConnection("127.0.0.1", 8080, timeout=PATIENCE)
+    connection.request("GET", "/health")
+    state = json.load(connection.getresponse())["telegram"]
+    connection.close()
+    if state != OK:
+        sys.exit(COMPLAINTS.get(state, "the bot has not reached Telegram yet"))
+
+
+async def talk() -> None:
+    """Make a thread, talk, read back what was stored, delete it."""
+    async with AgentClient(load(InterfaceSettings)) as agent:
+        thread = (await agent.create_thread(OWNER)).thread_id
+        try:
+            reply = (await agent.invoke(OWNER, Question(message=QUESTION, thread_id=thread))).reply
+            stored = (await agent.messages(OWNER, thread)).data
+            found = [(message.role, message.content) for message in stored if message.role != "tool"]
+            if not reply or found != [("user", QUESTION), ("assistant", reply)]:
+                sys.exit(f"{thread}: what was stored is not what was said")
+        finally:
+            await agent.delete_thread(OWNER, thread)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(talk())
+        check_telegram()
+    except Refused as refused:
+        sys.exit(refused.detail)
+    except OSError as error:
+        sys.exit(f"the interface did not answer: {error!r}")

@@ -1,0 +1,7 @@
+"""What its tiers are made of."""
+
+from operations.databases.postgres import Postgres
+from operations.interfaces.api import Api
+
+DATABASE = Postgres()
+INTERFACE = Api()
