@@ -33,6 +33,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._head = 0
         self._asked = False  # whether there was a request with a whole head
+        self._trailing = False  # whether what looks like a header stands after the body
         self._refused = False
         self._arrival = self._in_time()
         self._taking: asyncio.TimerHandle | None = None
@@ -50,18 +51,20 @@ class Connection(HttpToolsProtocol):
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        if not self._trailing:  # a proxy in front looks at headers, and may let trailers pass
+            super().on_header(name, value)
         self._measure()
 
     @override
     def on_headers_complete(self) -> None:
         self._measure()
         super().on_headers_complete()
-        self._asked = True
+        self._asked = self._trailing = True
 
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._trailing = False
         self._arrival.cancel()
         self._arrival = self._in_time()
 
