@@ -195,6 +195,8 @@ class Memory(Protocol):
     async def messages(self, owner: str, thread_id: str, limit: int, before: int | None = None) -> list[Message]:
         """At most `limit` messages that a person reads, newest first: from the end, or from before the id `before`.
 
+        Of their data there is at least what says how a reply ended.
+
         Raises:
             NotFound: the owner has no such thread.
         """
@@ -236,6 +238,14 @@ class Memory(Protocol):
         Raises:
             KeyReused: a turn's key is taken by another thread. Nothing is written.
         """
+
+
+def ending(data: str | None) -> dict[str, Any] | None:
+    """Of the data of a message, as JSON: what says how a reply ended. People are given no more of it."""
+    if not data or f'"{FINISH}"' not in data:
+        return None
+    reason = json.loads(data).get(FINISH)
+    return {FINISH: reason} if reason else None
 
 
 def check(message: Message, limit: int) -> None:

@@ -122,6 +122,7 @@ class MessageItem(BaseModel):
     id: int
     role: str
     content: str
+    finish_reason: FinishReason
     created_at: datetime | None
 
 
@@ -275,7 +276,13 @@ async def list_messages(
     """The newest messages, or those before the id `before`; a page reads downwards, its newest message last."""
     found = await _memory(request).messages(owner, thread_id, limit + 1, before)
     items = [
-        MessageItem(id=message.id, role=message.role, content=message.content, created_at=message.created_at)
+        MessageItem(
+            id=message.id,
+            role=message.role,
+            content=message.content,
+            finish_reason=message.finish_reason,
+            created_at=message.created_at,
+        )
         for message in reversed(found[:limit])
     ]
     return Page(data=items, has_more=len(found) > limit)

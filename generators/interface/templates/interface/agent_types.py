@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+FINISH_HELP = "`length` where the reply is cut off, `content_filter` where the model keeps it or the rest of it back."
+
 
 class Info(BaseModel):
     """The agent about itself."""
@@ -30,6 +32,7 @@ class Message(BaseModel):
     id: int
     role: Literal["user", "assistant", "tool"]
     content: str
+    finish_reason: str = Field("stop", description=FINISH_HELP)
     created_at: datetime
 
 
@@ -61,9 +64,6 @@ class Usage(BaseModel):
     input_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int = 0
-
-
-FINISH_HELP = "`length` where the reply is cut off, `content_filter` where the model keeps it or the rest of it back."
 
 
 class Reply(BaseModel):

@@ -17,7 +17,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable
+from contract import FINISH, Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable
 from memory import build_memory
 from settings import Settings
 from tests.database import age
@@ -318,6 +318,17 @@ class TestThreads:
         assert ids == sorted(set(ids), reverse=True)
         assert all(message.created_at and message.created_at.tzinfo for message in first)
         assert await backend.memory.messages(backend.owner, thread_id, 5, rest[-1].id) == []
+
+    async def test_pages_say_how_replies_ended(self, backend: Backend, thread_id: str) -> None:
+        text = "\0 \ud800 finish_reason"
+        for n, data in enumerate(({FINISH: "length", "text": text}, {"finish": text}, {"text": f'"{FINISH}"'}, None)):
+            turn = await backend.begin(thread_id, f"k{n}", f"q{n}")
+            await backend.memory.finish(turn, [Message("assistant", f"r{n}", data)])
+        found = await backend.memory.messages(backend.owner, thread_id, 9)
+        assert [message.finish_reason for message in found[::-1]] == ["stop", "length", *["stop"] * 6]
+        again = (await backend.begin(thread_id, "k0", "q0")).answer
+        assert again
+        assert again.data == {FINISH: "length", "text": text}
 
     async def test_titles(self, backend: Backend, thread_id: str) -> None:
         for title in ("one", "🙂 " * 60, None):

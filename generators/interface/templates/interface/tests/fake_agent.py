@@ -240,10 +240,9 @@ class FakeAgent:
         thread = self.threads.get((_owner(request), body.get("thread_id", "")))
         if thread is None:
             return
-        for role, content in (("user", body["message"]), ("assistant", reply)):
-            now = datetime.now(UTC).isoformat()
-            message = {"id": len(thread["messages"]) + 1, "role": role, "content": content, "created_at": now}
-            thread["messages"].append(message)
+        for role, content, finish in (("user", body["message"], "stop"), ("assistant", reply, self.finish)):
+            message = {"id": len(thread["messages"]) + 1, "role": role, "content": content, "finish_reason": finish}
+            thread["messages"].append({**message, "created_at": datetime.now(UTC).isoformat()})
 
 
 def _owner(request: web.Request) -> str:

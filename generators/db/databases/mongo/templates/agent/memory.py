@@ -42,7 +42,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.results import UpdateResult
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable, check
+from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable, check, ending
 from mongo import Database, Document, Mongo
 from settings import Settings
 
@@ -322,10 +322,7 @@ class MongoMemory:
             for message in (*thread["answer"], *stored)
             if message["id"] < end and message["role"] != "tool" and message["content"]
         }
-        return [
-            Message(found[number]["role"], found[number]["content"], id=number, created_at=found[number]["created_at"])
-            for number in sorted(found, reverse=True)[:limit]
-        ]
+        return [_shown(found[number]) for number in sorted(found, reverse=True)[:limit]]
 
     async def _thread(self, owner: str, thread_id: str) -> Document | None:
         return await self.database.query(lambda db: db.threads.find_one({"owner": owner, "id": thread_id}))
@@ -515,6 +512,12 @@ def _whole(document: Document) -> Message:
 def _message(document: Document) -> Message:
     data, usage = document["data"], document["usage"]
     return Message(document["role"], document["content"], data and json.loads(data), usage and json.loads(usage))
+
+
+def _shown(document: Document) -> Message:
+    """A message as people see it."""
+    place = {"id": document["id"], "created_at": document["created_at"]}
+    return Message(document["role"], document["content"], ending(document["data"]), **place)
 
 
 def _size(answer: list[Document]) -> int:

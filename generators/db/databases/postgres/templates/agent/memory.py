@@ -17,7 +17,7 @@ from random import SystemRandom
 import anyio
 from asyncpg import Record, UniqueViolationError
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check
+from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check, ending
 from postgres import Postgres
 from settings import Settings
 
@@ -102,7 +102,7 @@ where owner = $1 and (created_at, id) < (select created_at, id from threads wher
 order by created_at desc, id desc limit $2
 """
 MESSAGES = """
-select id, role, content, created_at from messages
+select id, role, content, created_at, case when data::text like '%"finish_reason"%' then data end as data from messages
 where owner = $1 and thread_id = $2 and id < $4 and role <> 'tool' and content <> ''
 order by id desc limit $3
 """
@@ -304,7 +304,7 @@ class PostgresMemory:
         rows = await self.database.query(MESSAGES, owner, thread_id, limit, LAST if before is None else before)
         if not rows and not await self.database.query(EXISTS, owner, thread_id):
             raise NotFound
-        return [Message(**row) for row in rows]
+        return [_shown(row) for row in rows]
 
     async def forget(self, days: int, batch: int) -> int:
         """Delete threads without a message for `days` days."""
@@ -370,6 +370,11 @@ def _window(rows: list[Record], key: str) -> list[Message]:
 def _message(row: Record) -> Message:
     data, usage = row["data"], row.get("usage")
     return Message(row["role"], row["content"], data and json.loads(data), usage and json.loads(usage))
+
+
+def _shown(row: Record) -> Message:
+    """A message as people see it."""
+    return Message(row["role"], row["content"], ending(row["data"]), id=row["id"], created_at=row["created_at"])
 
 
 def _json(value: Mapping[str, object] | None) -> str | None:

@@ -33,7 +33,7 @@ from typing import Any
 import anyio
 
 import scripts
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check
+from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check, ending
 from database import Database
 from scripts import Script
 from settings import Settings
@@ -265,7 +265,8 @@ def _shown(entry: Entry) -> Message:
     """A message as people see it."""
     fields = _fields(entry)
     place = int(entry[0].partition("-")[0])
-    return Message(fields["role"], fields["content"], id=place, created_at=_time(fields["at"]))
+    data = ending(fields.get("data"))  # a question has none
+    return Message(fields["role"], fields["content"], data, id=place, created_at=_time(fields["at"]))
 
 
 def _json(value: Mapping[str, object] | None) -> str:

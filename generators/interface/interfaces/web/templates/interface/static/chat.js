@@ -103,11 +103,11 @@ export class Chat extends EventTarget {
     return turn;
   }
 
-  #element({ role, content }) {
+  #element({ role, content, finish_reason: finishReason }) {
     if (role === 'user') return question(content);
     if (role === 'tool') return tool(content);
     const reply = new Reply(this.#world.agentName);
-    reply.complete(content);
+    reply.complete(content, finishReason);
     return reply.element;
   }
 
