@@ -210,12 +210,22 @@ wait_until_healthy() {
 
 # replace TIER: with those below it, which run already.
 replace() {
-  local ids id
+  local before ids id
+  before=$(containers "${name}-$1")
   "${compose[@]}" --progress quiet up --detach --no-build "${name}-$1"
   ids=$(containers "${name}-$1")
   for id in ${ids}; do
-    wait_until_healthy "${id}"
+    wait_until_healthy "${id}" || renew "$1" "${id}" "${before}"
   done
+}
+
+# renew TIER CONTAINER CONTAINERS: makes a container anew that stays unhealthy, if it is one of those that ran before.
+renew() {
+  [[ $3 == *"$2"* ]] || return 1
+  say "! ${name}-$1 has not changed, but is unhealthy: it is made anew"
+  show_log "${name}-$1" "$2"
+  docker rm --force "$2" >/dev/null
+  "${compose[@]}" --progress quiet up --detach --no-build --wait --wait-timeout 120 "${name}-$1"
 }
 
 start_tiers() {

@@ -33,6 +33,7 @@ find_outdated() {
     state=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.Image}}
       {{- ""}} {{.State.Status}}{{with .State.Health}} {{.Status}}{{end}}' "${id}")
     case ${state} in
+      *' running unhealthy') useless+=("${id}") ;;
       "${hash##* } ${image} "*) ;;
       *' running healthy') outdated+=("${id}") ;;
       *) useless+=("${id}") ;;
