@@ -210,12 +210,13 @@ wait_until_healthy() {
 
 # replace TIER: with those below it, which run already.
 replace() {
-  local before ids id
+  local before ids id healthy
   before=$(containers "${name}-$1")
   "${compose[@]}" --progress quiet up --detach --no-build "${name}-$1"
   ids=$(containers "${name}-$1")
   for id in ${ids}; do
-    wait_until_healthy "${id}" || renew "$1" "${id}" "${before}"
+    healthy=$(attempt wait_until_healthy "${id}")
+    [[ -n ${healthy} ]] || renew "$1" "${id}" "${before}"
   done
 }
 

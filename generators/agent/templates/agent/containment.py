@@ -14,12 +14,12 @@ def contained() -> Iterator[None]:
 
     Raises:
         LogicFailed: as the logic raised it.
-        LogicBroke: the logic raised anything else, be it `SystemExit`, or was cancelled by nobody but itself.
+        LogicBroke: it raised anything else, be it `SystemExit`, or was cancelled by nobody but itself.
         CancelledError: the turn is cancelled.
     """
     try:
         yield
-    except LogicFailed:
+    except (LogicBroke, LogicFailed):
         raise
     except BaseException as error:
         task = asyncio.current_task()

@@ -160,7 +160,7 @@ are_confined() {
 }
 
 listen_where_declared() {
-  local declared service id ids published target place places=''
+  local declared service id ids published target place address places=''
   declared=$(declared_ports)
   for service in "${services[@]}"; do
     ids=$(containers "${service}")
@@ -169,7 +169,8 @@ listen_where_declared() {
       while read -r target _ place; do
         [[ -n ${place} ]] || continue
         places+="${places:+, }${service} on ${place}"
-        compare_port "${target%/*}" "${place%:*}" "${place##*:}"
+        address=${place%:*}
+        compare_port "${target%/*}" "${address//[][]/}" "${place##*:}"
       done <<<"${published}"
     done
   done
@@ -177,12 +178,13 @@ listen_where_declared() {
   say "${places:-none is published}"
 }
 
-# compare_port TARGET ADDRESS PORT: with what is declared for the service.
+# compare_port TARGET ADDRESS PORT: with what is declared for the service. All addresses are those of IPv6, too.
 compare_port() {
   local of target address port
   [[ ${service} != "${database}" ]] || complain "${service}" "is published on $2:$3, where others than the agent reach it"
   while read -r of target address port; do
-    [[ "${of} ${target} ${address}" == "${service} $1 ${2/#'[::]'/0.0.0.0}" ]] || continue
+    [[ "${of} ${target}" == "${service} $1" ]] || continue
+    [[ ${address} == "$2" || "${address} $2" == '0.0.0.0 ::' ]] || continue
     [[ ${port} != - ]] || return 0
     (($3 < ${port%-*} || $3 > ${port#*-})) || return 0
   done <<<"${declared}"

@@ -47,6 +47,14 @@ data_volume() {
   sed -n "/^volumes:/,$ {/^  ${name}_data:/,/^  [^ ]/ s/^    name: //p}" <<<"${config}"
 }
 
+# address_of SERVICE PORT: where the port of its container is published, as a URL has it.
+address_of() {
+  local address
+  address=$("${compose[@]}" port "$1" "$2")
+  [[ ${address%:*} != *:* || ${address} == \[* ]] || address="[${address%:*}]:${address##*:}"
+  say "${address}"
+}
+
 # declared_ports: prints what the Compose file publishes, a line for each: service, port of the container, address, port.
 # The last is a range where there is a choice, and - where Docker takes any that is free.
 declared_ports() {
@@ -57,7 +65,7 @@ declared_ports() {
         [[ -z ${target} ]] || say "${service} ${target} ${address:-0.0.0.0} ${port:--}"
         address='' target='' port=''
         ;;
-      '        host_ip: '*) address=${line##* } ;;
+      '        host_ip: '*) address=${line##* } address=${address//[][\"\']/} ;;
       '        target: '*) target=${line##* } ;;
       '        published: '*) port=${line#*\"} port=${port%\"} ;;
       *) ;;

@@ -55,7 +55,7 @@ check_bind() {
   local ports service address
   ports=$(declared_ports)
   while read -r service _ address _; do
-    [[ ${service} != "${interface}" || ${address} == 0.0.0.0 ]] ||
+    [[ ${service} != "${interface}" || ${address} == 0.0.0.0 || ${address} == :: ]] ||
       die "a swarm publishes on all addresses of all its machines, but INTERFACE_BIND is ${address}.
   If that is meant, and a firewall or a proxy is what you want before it: INTERFACE_BIND=0.0.0.0 in ${env_file}"
   done <<<"${ports}"

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import structlog
 from aiohttp import (
     AddrInfoType,
+    ClientConnectorError,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -71,10 +72,15 @@ class Refused(Exception):
 
 
 class Away(Refused):
-    """The agent does not answer, or its answer broke off. A retry with the same key is safe."""
+    """The agent does not answer, or its answer broke off. A retry with the same key is safe.
 
-    def __init__(self) -> None:
+    Attributes:
+        asked: Whether the request had reached it. Then it may be the request that ends it.
+    """
+
+    def __init__(self, *, asked: bool = False) -> None:
         super().__init__(503, "The agent does not answer at the moment.", retry_after="2")
+        self.asked = asked
 
 
 class WrongAgent(Refused):
@@ -180,6 +186,7 @@ class AgentClient:
         body = question.model_dump(exclude_none=True)
         pauses = _Pauses(self._patience)
         seen: set[str] = set()
+        asked = False
         while True:
             try:
                 async with aclosing(self._events(owner, key, body)) as events:
@@ -187,7 +194,8 @@ class AgentClient:
                         if event.type != "metadata" or "metadata" not in seen:
                             yield event
                         seen.add(event.type)
-            except Away:
+            except Away as away:
+                away.asked = asked = asked or away.asked
                 if seen - {"metadata", "ping"} or not await pauses.wait(self._away_since):
                     raise
             else:
@@ -203,7 +211,7 @@ class AgentClient:
                     yield Event(type="ping")
                 elif line.startswith(b"data: [DONE]"):
                     return
-        raise Away
+        raise Away(asked=True)
 
     # What all calls have in common
 
@@ -263,7 +271,7 @@ class AgentClient:
         except SocketTimeoutError as error:
             raise Refused(504, SLOW) from error
         except ClientError as error:
-            away = Away()
+            away = Away(asked=not isinstance(error, ClientConnectorError))
             if not self._replicas.avoid(replica):
                 self._lost(away)
             raise away from error

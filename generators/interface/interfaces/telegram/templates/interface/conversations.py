@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from http import HTTPStatus
 
 import structlog
 
@@ -20,7 +21,7 @@ log = structlog.get_logger("conversations")
 
 
 class BrokeOff(Refused):
-    """The agent had begun with an answer."""
+    """The agent took the message, and came to no end with it."""
 
 
 class Answered(Exception):
@@ -65,7 +66,7 @@ class Conversation:
                     text += _token(event)
                     await grow(text)
         except Refused as refused:
-            if begun:
+            if begun or refused.status == HTTPStatus.GATEWAY_TIMEOUT or (isinstance(refused, Away) and refused.asked):
                 raise BrokeOff(refused.status, refused.detail) from refused
             if refused.status == KEY_REUSED and refused.errors is None:
                 raise Answered from refused

@@ -31,7 +31,7 @@ new_interface_secrets() {
 
 how_to_talk() {
   local address
-  address=$("${compose[@]}" port "${interface}" 8080)
+  address=$(address_of "${interface}" 8080)
   cat <<TEXT
 Talk to it in a browser: http://${address}/
 

@@ -1,8 +1,10 @@
 """Conversations, from a message to the answer."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from bot import BEGUN, BROKE_OFF, HASTE, HELP, NO_HISTORY, ONLY_TEXT, WAITING
@@ -285,6 +287,34 @@ async def test_message_that_breaks_every_answer(telegram: FakeTelegram, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(FakeAgent, "work", break_off)
+        telegram.say("poison")
+        await until(lambda: not telegram.updates, 30)
+    assert BROKE_OFF in telegram.texts()[-1]
+    telegram.say("hello")
+    await until(lambda: "hello" in telegram.texts()[-1])
+
+
+@pytest.mark.usefixtures("bot")
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_message_that_the_agent_does_not_survive(
+    telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    """It hangs, or ends, before it has answered with a single byte."""
+    admit = FakeAgent.admit
+
+    async def perish(agent: FakeAgent, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path != "/stream":
+            return await admit(agent, request, handler)
+        if hangs:
+            await asyncio.sleep(60)
+        assert request.transport
+        request.transport.abort()
+        return web.Response()
+
+    monkeypatch.setattr("agent_client.SILENCE", 0.3)
+    monkeypatch.setattr("bot.MOST_TRIES", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeAgent, "admit", perish)
         telegram.say("poison")
         await until(lambda: not telegram.updates, 30)
     assert BROKE_OFF in telegram.texts()[-1]
