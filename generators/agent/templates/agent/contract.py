@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypedDict
 
-type FinishReason = Literal["stop", "length", "content_filter"]  # by itself; cut off; kept back by the model
+type FinishReason = Literal["stop", "length", "content_filter"]  # by itself; cut off; kept back by a filter
 type Role = Literal["system", "user", "assistant", "tool"]  # system: only in a history that a caller sends
 
 FINISH = "finish_reason"  # where the data of a reply says how it ended, if not by itself
