@@ -426,7 +426,7 @@ print(json.dumps([[method.upper(), path] for path, methods in paths.items() for 
     });
     const [cookie = ''] = (entry.headers.get('set-cookie') ?? '').split(';');
     const [name, value = ''] = cookie.split('=');
-    for (const [method, place] of closed) {
+    for (const [method, place] of closed.filter((route) => route.join(' ') !== 'DELETE /sessions')) {
       const status = async (headers: Headers) => (await call(method, place, headers)).status;
       assert.ok(![401, 403].includes(await status({ Cookie: cookie })), `${method} ${place} with a session`);
       if (method !== 'GET') assert.equal(await status({ Cookie: cookie, 'Sec-Fetch-Site': 'cross-site' }), 403);

@@ -113,11 +113,52 @@ describe('the web page in a browser', () => {
     await guest.open(`${address}#token=${LINK_TOKEN}`);
     await guest.message.waitFor();
     assert.equal(guest.page.url(), address);
-    await guest.page.getByRole('button', { name: 'Sign out' }).click();
+    await guest.page.getByRole('button', { name: 'Sign out', exact: true }).click();
     await guest.page.getByLabel('Password').waitFor();
     await guest.open(`${address}#token=another`);
     await guest.reload();
     await guest.page.getByText('This link does not work any more.').waitFor();
+    guest.assertHarmless(address);
+  });
+
+  it('signs out for good: in all tabs, and for who has a copy of the cookie', async () => {
+    const guest = await Visitor.come(browser);
+    await guest.signIn(address, password);
+    const [cookie] = await guest.page.context().cookies();
+    const withCopy = async () =>
+      (await fetch(`${address}threads`, { headers: { Cookie: `${cookie?.name}=${cookie?.value}` } })).status;
+    assert.equal(await withCopy(), 200);
+    const tab = await guest.page.context().newPage();
+    await tab.goto(address);
+    await tab.getByRole('button', { name: 'Sign out', exact: true }).click();
+    await tab.getByLabel('Password').waitFor();
+    assert.equal(await withCopy(), 401);
+    await guest.send('after the end');
+    await guest.page.getByText('Sign in first.').waitFor();
+    guest.assertHarmless(address);
+  });
+
+  it('signs out everywhere by keyboard, which every other browser notices by itself', async () => {
+    const guest = await Visitor.come(browser);
+    await guest.signIn(address, password);
+    const { page } = visitor;
+    const away = { status: 503, body: JSON.stringify({ detail: 'The agent does not answer at the moment.' }) };
+    await page.route('**/sessions', (route) => route.fulfill(away), { times: 1 });
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click();
+    await page.getByText('You are still signed in. The agent does not answer at the moment.').waitFor();
+    await visitor.assertAccessible();
+    await page.getByRole('button', { name: 'Sign out', exact: true }).focus();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Password').waitFor();
+    assert.equal(await page.evaluate('document.activeElement.id'), 'password');
+    await guest.page.getByText('This session was signed out. Sign in again.').waitFor({ timeout: 30_000 });
+    await guest.assertAccessible();
+    for (const { page: signedOut } of [guest, visitor]) {
+      await signedOut.getByLabel('Password').fill(password);
+      await signedOut.keyboard.press('Enter');
+      await signedOut.getByRole('button', { name: 'Sign out everywhere' }).waitFor();
+    }
     guest.assertHarmless(address);
   });
 

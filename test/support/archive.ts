@@ -64,7 +64,7 @@ export function readArchive(file: string, prefix = ''): Archived[] {
   for (const line of gunzipSync(readFileSync(file)).toString().split('\n').slice(1, -2)) {
     const { thread, message } = JSON.parse(line);
     if (thread) found.push({ thread, messages: [] });
-    else found.at(-1)?.messages.push(message);
+    else if (message) found.at(-1)?.messages.push(message);
   }
   return rounded(found.filter(({ thread }) => thread.owner.startsWith(prefix)));
 }

@@ -1,13 +1,14 @@
 """The file that holds a whole memory: JSON Lines, compressed with gzip.
 
-    {"format": "threads", "version": 1, "agent": "my-agent", "exported_at": "2026-05-01T12:00:00+00:00"}
+    {"format": "threads", "version": 2, "agent": "my-agent", "exported_at": "2026-05-01T12:00:00+00:00"}
+    {"revocation": {"owner": "web:owner", "session": "…", "opened_by": "…", "expires_at": "…"}}
     {"thread": {"owner": "api:ann", "id": "…", "title": null, "created_at": "…", "updated_at": "…"}}
     {"message": {"id": 1, "turn": "…", "role": "user", "content": "…", "data": null, "usage": null, "created_at": "…"}}
     {"end": {"threads": 1, "messages": 1, "sha256": "…"}}
 
-The messages of a thread follow it, oldest first; `turn` is the idempotency key. Times are UTC. The last line counts the
-threads and messages, and has the checksum of all lines above it: a file that was cut off or altered is recognised. By
-hand: zcat FILE | head --lines=-1 | sha256sum
+Revocations of sessions come first; version 1 had none. The messages of a thread follow it, oldest first; `turn` is the
+idempotency key. Times are UTC. The last line counts the threads and messages, and has the checksum of all lines above
+it: a file that was cut off or altered is recognised. By hand: zcat FILE | head --lines=-1 | sha256sum
 """
 
 import gzip
@@ -19,13 +20,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
-from contract import Message, Thread
+from contract import Message, Revocation, Thread
 
-FORMAT = {"format": "threads", "version": 1}
+FORMAT = {"format": "threads", "version": 2}
+READABLE = {1, 2}  # versions
 LONGEST = 128 * 1024 * 1024  # bytes of a line
 
 
-type Entry = tuple[str, Thread] | Message  # a thread with its owner, or a message of the thread before
+type Entry = Revocation | tuple[str, Thread] | Message  # a thread with its owner, or a message of the thread before
 
 
 class Unreadable(Exception):
@@ -43,7 +45,7 @@ class Totals:
         """Add one."""
         if isinstance(entry, Message):
             self.messages += 1
-        else:
+        elif isinstance(entry, tuple):
             self.threads += 1
 
     def __str__(self) -> str:
@@ -65,6 +67,11 @@ class Writer:
         self._out = gzip.GzipFile(fileobj=out, mode="wb")
         self._sum = hashlib.sha256()
         self._write({**FORMAT, "agent": agent, "exported_at": _text(datetime.now(UTC))})
+
+    def revocation(self, revocation: Revocation) -> None:
+        """Write a revocation."""
+        times = {"opened_by": _text(revocation.opened_by), "expires_at": _text(revocation.expires_at)}
+        self._write({"revocation": {"owner": revocation.owner, "session": revocation.session, **times}})
 
     def thread(self, owner: str, thread: Thread) -> None:
         """Write a thread; its messages come next."""
@@ -91,7 +98,9 @@ class Writer:
 
 
 def read(source: BinaryIO) -> Iterator[Entry]:
-    """The threads with their owners, and after each its messages. Only when this ends, the file is known to be whole.
+    """The revocations, then the threads with their owners, and after each its messages.
+
+    Only when this ends, the file is known to be whole.
 
     Raises:
         Unreadable: the file is no archive, or it was cut off or altered.
@@ -109,7 +118,7 @@ def read(source: BinaryIO) -> Iterator[Entry]:
         else:
             entry = _entry(record, number + 1)
             totals.count(entry)
-            if not totals.threads:
+            if totals.messages and not totals.threads:
                 raise Unreadable("the file was altered: line 2 is a message of no thread")
             yield entry
         checksum.update(line)
@@ -140,15 +149,21 @@ def _record(line: bytes, number: int) -> dict[str, Any]:
 def _check_format(record: dict[str, Any]) -> None:
     if record.get("format") != FORMAT["format"]:
         raise Unreadable("the file does not hold threads: take one that ops/export.sh has written")
-    if record.get("version") != FORMAT["version"]:
-        raise Unreadable(f"the file has version {record.get('version')}, but this agent reads {FORMAT['version']}")
+    if record.get("version") not in READABLE:
+        raise Unreadable(f"the file has version {record.get('version')}, but this agent reads up to {max(READABLE)}")
 
 
 def _entry(record: dict[str, Any], number: int) -> Entry:
     try:
+        if "revocation" in record:
+            return _revocation(**record["revocation"])
         return _thread(**record["thread"]) if "thread" in record else _message(**record["message"])
     except (KeyError, TypeError, ValueError):
         raise Unreadable(f"the file was altered: line {number} is neither a thread nor a message") from None
+
+
+def _revocation(owner: str, session: str, opened_by: str, expires_at: str) -> Revocation:
+    return Revocation(owner, session, _time(opened_by), _time(expires_at))
 
 
 def _thread(owner: str, created_at: str, updated_at: str, **fields: Any) -> tuple[str, Thread]:

@@ -94,6 +94,19 @@ class Thread:
     updated_at: datetime
 
 
+ALL = "*"  # instead of a session's id; none is called so
+
+
+@dataclass(slots=True)
+class Revocation:
+    """That a session of an owner, which an interface has opened, counts no more; or all that it had opened by then."""
+
+    owner: str
+    session: str  # its id, or ALL
+    opened_by: datetime  # it says nothing of sessions that were opened later
+    expires_at: datetime  # by then they have ended by themselves, and it can be forgotten
+
+
 @dataclass(slots=True)
 class Turn:
     """One question and everything that answers it."""
@@ -111,7 +124,7 @@ class Turn:
 
 
 class Memory(Protocol):
-    """Threads, their messages, and the lease that lets one turn at a time work on a thread.
+    """Threads, their messages, and the lease that lets one turn at a time work on a thread; and ended sessions.
 
     A thread belongs to an owner: the same id under two owners names two threads. Every call rides out a short outage
     of the database and then raises `Unavailable`; none loses what it has confirmed, and each may be repeated.
@@ -204,6 +217,15 @@ class Memory(Protocol):
     async def forget(self, days: int, batch: int) -> int:
         """Delete up to `batch` threads without a message for `days` days, and return how many. Spares those in use."""
 
+    async def revoke(self, revocation: Revocation) -> None:
+        """End a session, or all. Of two revocations of the same, the later times count. Milliseconds are kept."""
+
+    async def is_revoked(self, owner: str, session: str, opened_at: datetime) -> bool:
+        """Whether a session that the owner opened at this moment was ended."""
+
+    async def forget_revocations(self, batch: int) -> int:
+        """Delete up to `batch` revocations that have expired, and return how many."""
+
     # The whole memory, for the way into another database (see transfer.py).
 
     def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
@@ -217,6 +239,9 @@ class Memory(Protocol):
 
         A memory may keep less of a time than microseconds, but at least its milliseconds.
         """
+
+    def every_revocation(self) -> AsyncGenerator[Revocation]:
+        """All revocations, a page at a time; `revoke` puts one back."""
 
     async def restore(self, owner: str, thread: Thread, messages: Sequence[Message]) -> Thread:
         """Put back a thread that another memory gave, or more of its messages.

@@ -22,7 +22,7 @@ from settings import Settings
 logger = structlog.get_logger("main")
 
 FORGET_EVERY = 3600  # seconds
-FORGET_BATCH = 500  # threads in one statement
+FORGET_BATCH = 500  # threads, or revocations, in one statement
 
 
 async def serve(settings: Settings) -> int:
@@ -59,7 +59,7 @@ async def serve(settings: Settings) -> int:
 
 
 async def start(memory: Memory, settings: Settings, server: uvicorn.Server) -> None:
-    """Connect to the database, then apply the retention for as long as the process runs."""
+    """Connect to the database, then forget what has had its time for as long as the process runs."""
     try:
         await connect(memory, settings.startup_timeout)
     except Exception as error:
@@ -69,7 +69,7 @@ async def start(memory: Memory, settings: Settings, server: uvicorn.Server) -> N
         raise
     logger.info("connected to the database")
     loaded.settle()
-    while settings.retention_days:
+    while True:
         await forget(memory, settings.retention_days)
         await asyncio.sleep(FORGET_EVERY)
 
@@ -94,8 +94,12 @@ async def connect(memory: Memory, patience: float) -> None:
 
 
 async def forget(memory: Memory, days: int) -> None:
-    """Delete the threads that had no message for `days` days, a batch at a time."""
+    """Delete expired revocations, and the threads that had no message for `days` days unless it is 0; in batches."""
     try:
+        while await memory.forget_revocations(FORGET_BATCH):
+            pass
+        if not days:
+            return
         deleted = 0
         while batch := await memory.forget(days, FORGET_BATCH):
             deleted += batch

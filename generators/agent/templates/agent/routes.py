@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auth import KEY, NAME, OWNER, Owner, bearer, described, named
-from contract import FinishReason, Memory, Message, Turn, Unavailable
+from contract import ALL, FinishReason, Memory, Message, Revocation, Turn, Unavailable
 from problems import REFUSED, explain, problem, reason
 from transfer import move_all
 from turns import Turns, thread_of
@@ -47,6 +47,7 @@ type Name = Annotated[str, Field(pattern=NAME)]
 type ThreadId = Annotated[str, Path(pattern=NAME)]
 type MetadataKey = Annotated[str, Field(min_length=1, max_length=128), Storable]
 type MetadataValue = Annotated[str, Field(max_length=1_000), Storable]
+type Moment = Annotated[int, Field(ge=0, lt=2**42, description="Milliseconds since 1970.")]
 type Limit = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -90,9 +91,16 @@ class Owned(Body):
     owner: Name
 
 
-FIELDS = frozenset(
-    {*Ask.model_fields, *Said.model_fields, *Titled.model_fields, *Owned.model_fields, "limit", "before"}
-)
+class Ended(Body):
+    """A session that counts no more, or all that were opened by a moment."""
+
+    session: Name | None = Field(None, description="Its id; without one, all of the owner's.")
+    opened_by: Moment
+    expires_at: Moment
+
+
+BODIES = (Ask, Said, Titled, Kept, Owned, Ended)
+FIELDS = frozenset({*(name for body in BODIES for name in body.model_fields), "limit", "before", "opened_at"})
 
 
 # What callers get
@@ -286,6 +294,28 @@ async def list_messages(
         for message in reversed(found[:limit])
     ]
     return Page(data=items, has_more=len(found) > limit)
+
+
+# Sessions of people. An interface opens them, which keeps nothing; so it is the agent that knows which were ended.
+
+
+@router.post("/revocations", status_code=204, openapi_extra=OWNED)
+async def revoke(request: Request, owner: Owner, body: Ended) -> None:
+    """End a session of the owner, or all of them, for as long as they could last."""
+    times = (_moment(body.opened_by), _moment(body.expires_at))
+    await _memory(request).revoke(Revocation(owner, body.session or ALL, *times))
+
+
+@router.get("/revocations/{session}", openapi_extra=OWNED)
+async def is_revoked(
+    request: Request, owner: Owner, session: Annotated[str, Path(pattern=NAME)], opened_at: Annotated[Moment, Query()]
+) -> dict[str, bool]:
+    """Tell whether a session of the owner was ended."""
+    return {"revoked": await _memory(request).is_revoked(owner, session, _moment(opened_at))}
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
 
 
 def _memory(request: Request) -> Memory:

@@ -17,7 +17,7 @@ import uvloop
 
 import archive
 from archive import Totals, Unreadable
-from contract import KeyReused, Memory, Message, NotFound, Thread, Unavailable
+from contract import KeyReused, Memory, Message, NotFound, Revocation, Thread, Unavailable
 from memory import build_memory
 from settings import Settings
 
@@ -43,6 +43,8 @@ async def export_all(memory: Memory, out: BinaryIO, agent: str) -> Totals:
         Unavailable: the database did not answer.
     """
     file, progress = archive.Writer(out, agent), Progress()
+    async for revocation in memory.every_revocation():
+        file.revocation(revocation)
     before: tuple[str, datetime] | None = None
     async for owner, thread in memory.every_thread():
         if before and before[0] == owner and thread.created_at <= before[1]:
@@ -64,7 +66,7 @@ def check(source: BinaryIO) -> Totals:
 
 
 async def import_all(memory: Memory, source: BinaryIO) -> Totals:
-    """Put the threads of an archive into a memory, and read each back.
+    """Put the revocations and threads of an archive into a memory, and read each thread back.
 
     What is there already stays as it is, so an import that was interrupted goes on where it stopped.
 
@@ -81,7 +83,9 @@ async def import_all(memory: Memory, source: BinaryIO) -> Totals:
     restoration: Restoration | None = None
     for entry in archive.read(source):
         totals.count(entry)
-        if not isinstance(entry, Message):
+        if isinstance(entry, Revocation):
+            await memory.revoke(entry)
+        elif not isinstance(entry, Message):
             if restoration:
                 await restoration.finish()
             restoration = await Restoration.begin(memory, *entry)

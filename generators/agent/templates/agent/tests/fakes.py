@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from contract import Busy, Event, KeyReused, Message, NotFound, Thread, Turn, Unavailable, check
+from contract import ALL, Busy, Event, KeyReused, Message, NotFound, Revocation, Thread, Turn, Unavailable, check
 
 
 @dataclass
@@ -28,6 +28,7 @@ class InMemory:
         self.window = window
         self.max_content = max_content
         self.kept: dict[tuple[str, str], Kept] = {}
+        self.revoked: dict[tuple[str, str], Revocation] = {}
         self.newest = 0  # the highest id of a message
         self.down: str | None = None  # the reason of an outage
 
@@ -167,6 +168,31 @@ class InMemory:
         for place in old:
             del self.kept[place]
         return len(old)
+
+    async def revoke(self, revocation: Revocation) -> None:
+        if self.down:
+            raise Unavailable(self.down)
+        place = (revocation.owner, revocation.session)
+        before = self.revoked.get(place, revocation)
+        opened_by = max(before.opened_by, revocation.opened_by)
+        self.revoked[place] = Revocation(*place, opened_by, max(before.expires_at, revocation.expires_at))
+
+    async def is_revoked(self, owner: str, session: str, opened_at: datetime) -> bool:
+        if self.down:
+            raise Unavailable(self.down)
+        found = [self.revoked.get((owner, name)) for name in (session, ALL)]
+        return any(each and opened_at <= each.opened_by for each in found)
+
+    async def forget_revocations(self, batch: int) -> int:
+        now = datetime.now(UTC)
+        expired = [place for place, each in self.revoked.items() if each.expires_at < now][:batch]
+        for place in expired:
+            del self.revoked[place]
+        return len(expired)
+
+    async def every_revocation(self) -> AsyncGenerator[Revocation]:
+        for each in list(self.revoked.values()):
+            yield replace(each)
 
     async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
         for owner in dict.fromkeys(owner for owner, _ in self.kept):

@@ -623,3 +623,41 @@ class TestBadInput:
     async def test_unknown_routes_and_methods_are_problems(self, client: httpx.AsyncClient) -> None:
         is_problem(await client.get("/nothing"), 404)
         is_problem(await client.get("/invoke"), 405)
+
+
+ENDED = {"session": "one", "opened_by": 2_000, "expires_at": 3_000}
+
+
+class TestRevocations:
+    async def revoked(self, client: httpx.AsyncClient, session: str, opened_at: int, **headers: str) -> bool:
+        response = await client.get(f"/revocations/{session}", params={"opened_at": opened_at}, headers=headers)
+        assert response.status_code == 200
+        return bool(response.json()["revoked"])
+
+    async def test_one_session(self, client: httpx.AsyncClient) -> None:
+        assert not await self.revoked(client, "one", 1_500)
+        assert (await client.post("/revocations", json=ENDED)).status_code == 204
+        assert await self.revoked(client, "one", 1_500)
+        assert not await self.revoked(client, "another", 1_500)
+        assert not await self.revoked(client, "one", 1_500, **OTHER)
+
+    async def test_all_sessions(self, client: httpx.AsyncClient) -> None:
+        assert (await client.post("/revocations", json={**ENDED, "session": None})).status_code == 204
+        found = [await self.revoked(client, session, at) for session in ("one", "two") for at in (2_000, 2_001)]
+        assert found == [True, False, True, False]
+        assert not await self.revoked(client, "one", 1_500, **OTHER)
+
+    @pytest.mark.parametrize("wrong", [{"session": "*"}, {"opened_by": -1}, {"expires_at": 2**42}, {"more": 1}])
+    async def test_what_is_refused(
+        self, client: httpx.AsyncClient, memory: InMemory, wrong: dict[str, str | int]
+    ) -> None:
+        is_problem(await client.post("/revocations", json={**ENDED, **wrong}), 422)
+        assert not memory.revoked
+
+    async def test_nothing_is_known_while_the_database_is_away(
+        self, client: httpx.AsyncClient, memory: InMemory
+    ) -> None:
+        """Neither that a session was ended nor that it was not."""
+        memory.down = "away"
+        is_problem(await client.post("/revocations", json=ENDED), 503)
+        is_problem(await client.get("/revocations/one", params={"opened_at": 1}), 503)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from secrets import token_hex
@@ -17,12 +18,14 @@ from structlog.testing import capture_logs
 
 import loaded
 import main
+from contract import Revocation
 from settings import Settings
 from tests.conftest import TOKEN, connected
 from tests.database import NOWHERE
 from tests.fakes import EchoLogic, InMemory
 
 SECRET = token_hex()
+EXPIRED = Revocation("api:ann", "one", datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -109,6 +112,7 @@ class TestServe:
         assert await serving == 0
 
     async def test_the_retention_is_applied(self, settings: Settings, memory: InMemory) -> None:
+        await memory.revoke(EXPIRED)
         for n in range(3):
             await memory.age("api:ann", await memory.create("api:ann"), 10 * n)
         serving = asyncio.create_task(main.serve(settings.model_copy(update={"retention_days": 15})))
@@ -116,6 +120,19 @@ class TestServe:
             await until(lambda: len(memory.kept) == 2)
         signal.raise_signal(signal.SIGTERM)
         assert await serving == 0
+        assert not memory.revoked
+
+    async def test_without_a_retention_expired_revocations_are_forgotten_all_the_same(
+        self, settings: Settings, memory: InMemory
+    ) -> None:
+        await memory.age("api:ann", await memory.create("api:ann"), 10_000)
+        await memory.revoke(EXPIRED)
+        serving = asyncio.create_task(main.serve(settings.model_copy(update={"retention_days": 0})))
+        async with connected(settings):
+            await until(lambda: not memory.revoked)
+        signal.raise_signal(signal.SIGTERM)
+        assert await serving == 0
+        assert len(memory.kept) == 1
 
 
 class TestProcess:

@@ -17,7 +17,20 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from contract import FINISH, Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable
+from contract import (
+    ALL,
+    FINISH,
+    Busy,
+    KeyReused,
+    Memory,
+    Message,
+    NotFound,
+    NotStorable,
+    Revocation,
+    Thread,
+    Turn,
+    Unavailable,
+)
 from memory import build_memory
 from settings import Settings
 from tests.database import age
@@ -453,6 +466,58 @@ def pair(number: int, key: str, question: str = "hi", reply: str = "ho", year: i
     ]
 
 
+class TestRevocations:
+    async def revoked(self, backend: Backend, session: str, opened_at: datetime) -> bool:
+        return await backend.memory.is_revoked(backend.owner, session, opened_at)
+
+    async def everything(self, backend: Backend) -> list[Revocation]:
+        found = [each async for each in backend.memory.every_revocation()]
+        return sorted((each for each in found if each.owner == backend.owner), key=lambda each: each.session)
+
+    async def test_a_session_that_was_ended(self, backend: Backend) -> None:
+        assert not await self.revoked(backend, "one", at(2024))
+        for _ in range(2):
+            await backend.memory.revoke(Revocation(backend.owner, "one", at(2024), at(2200)))
+        assert await self.revoked(backend, "one", at(2024))
+        assert not await self.revoked(backend, "another", at(2024))
+        assert not await backend.memory.is_revoked(f"{backend.owner}-other", "one", at(2024))
+
+    async def test_all_sessions_that_were_open_by_then(self, backend: Backend) -> None:
+        await backend.memory.revoke(Revocation(backend.owner, ALL, at(2024, 5), at(2200)))
+        for session in ("one", "another"):
+            assert await self.revoked(backend, session, at(2023))
+            assert await self.revoked(backend, session, at(2024, 5))
+            assert not await self.revoked(backend, session, at(2024, 5) + timedelta(milliseconds=1))
+        assert not await backend.memory.is_revoked(f"{backend.owner}-other", "one", at(2023))
+
+    async def test_later_times_count(self, backend: Backend) -> None:
+        for opened, expires in ((5, 2200), (7, 2100), (6, 2150)):
+            await backend.memory.revoke(Revocation(backend.owner, ALL, at(2024, opened), at(expires)))
+        assert await self.everything(backend) == [Revocation(backend.owner, ALL, at(2024, 7), at(2200))]
+
+    async def test_ten_at_once(self, backend: Backend) -> None:
+        ended = [Revocation(backend.owner, "one", at(2024, n), at(2200)) for n in range(10)]
+        await asyncio.gather(*[backend.memory.revoke(each) for each in ended])
+        assert await self.everything(backend) == ended[-1:]
+
+    async def test_what_has_expired_is_forgotten(self, backend: Backend) -> None:
+        for n in range(3):
+            await backend.memory.revoke(Revocation(backend.owner, f"old {n}", at(2024), at(2024, 9)))
+        kept = Revocation(backend.owner, "new", at(2024), at(2200))
+        await backend.memory.revoke(kept)
+        assert await backend.memory.forget_revocations(2) == 2
+        while await backend.memory.forget_revocations(2):
+            pass
+        assert await self.everything(backend) == [kept]
+        assert not await self.revoked(backend, "old 1", at(2024))
+
+    async def test_all_come_out_and_in_again(self, backend: Backend) -> None:
+        ended = [Revocation(backend.owner, f"s{n:02}", at(2024, n % 60), at(2200)) for n in range(60)]
+        for each in ended:
+            await backend.memory.revoke(each)
+        assert await self.everything(backend) == ended
+
+
 class TestTheWholeMemory:
     async def everything(self, backend: Backend) -> list[tuple[Thread, list[Message]]]:
         """All that the owner has."""
@@ -634,6 +699,10 @@ class TestOutage:
             "threads": memory.threads(owner, 5),
             "messages": memory.messages(owner, thread_id, 5),
             "forget": memory.forget(CENTURIES, 5),
+            "revoke": memory.revoke(Revocation(owner, "one", at(2024), at(2024))),
+            "is_revoked": memory.is_revoked(owner, "one", at(2024)),
+            "forget_revocations": memory.forget_revocations(5),
+            "every_revocation": anext(memory.every_revocation()),
             "every_thread": anext(memory.every_thread()),
             "every_message": anext(memory.every_message(owner, thread_id)),
             "restore": memory.restore(owner, Thread("moved", None, at(2024), at(2024)), pair(1, "k3")),

@@ -15,7 +15,7 @@ import pytest
 
 import transfer
 from archive import Totals, Unreadable
-from contract import Memory, Message, Thread, Turn, Unavailable
+from contract import ALL, Memory, Message, Revocation, Thread, Turn, Unavailable
 from tests.fakes import InMemory
 from transfer import Refused
 
@@ -94,6 +94,21 @@ async def test_everything_is_moved(full: InMemory) -> None:
     assert (turn.answer.content, turn.answer.usage) == ("r7", USAGE)
 
 
+async def test_revocations_are_moved(full: InMemory) -> None:
+    await full.revoke(Revocation("api:ann", "one", EPOCH, EPOCH + SECOND))
+    await full.revoke(Revocation("api:bob", ALL, EPOCH + SECOND, EPOCH + 2 * SECOND))
+    other = InMemory(40)
+    assert await imported(other, await exported(full)) == Totals(5, 173)
+    assert other.revoked == full.revoked
+    assert await everything(other) == await everything(full)
+
+
+async def test_the_first_version_is_read_as_well() -> None:
+    memory = InMemory(40)
+    file = sealed({**FORMAT, "version": 1}, {"thread": THREAD}, {"message": MESSAGE})
+    assert await imported(memory, file) == Totals(1, 1)
+
+
 async def test_an_empty_memory_can_be_moved() -> None:
     file = await exported(InMemory(40))
     assert transfer.check(io.BytesIO(file)) == Totals()
@@ -154,7 +169,7 @@ async def test_what_follows_the_end_is_refused(full: InMemory) -> None:
             transfer.check(io.BytesIO(file + more))
 
 
-FORMAT = {"format": "threads", "version": 1}
+FORMAT = {"format": "threads", "version": 2}
 DAY = "2026-01-01T00:00:00+00:00"
 THREAD = {"owner": "api:ann", "id": "t", "title": None, "created_at": DAY, "updated_at": DAY}
 MESSAGE = {"id": 1, "turn": "k", "role": "user", "content": "hi", "data": None, "usage": None, "created_at": DAY}
@@ -165,12 +180,13 @@ MESSAGE = {"id": 1, "turn": "k", "role": "user", "content": "hi", "data": None, 
     [
         ([{"format": "others", "version": 1}], "does not hold threads"),
         ([{"thread": THREAD}], "does not hold threads"),
-        ([{"format": "threads", "version": 2}], "version 2"),
+        ([{"format": "threads", "version": 3}], "version 3"),
         ([FORMAT, {"thread": {**THREAD, "created_at": "soon"}}], "line 2"),
         ([FORMAT, {"thread": {**THREAD, "more": 1}}], "line 2"),
         ([FORMAT, {"thread": THREAD}, {"message": {**MESSAGE, "created_at": None}}], "line 3"),
         ([FORMAT, {"thread": THREAD}, {"message": [MESSAGE]}], "line 3"),
         ([FORMAT, {"message": MESSAGE}], "line 2"),
+        ([FORMAT, {"revocation": {"owner": "api:ann"}}], "line 2"),
     ],
 )
 async def test_what_no_export_writes_is_refused(records: list[object], reason: str) -> None:

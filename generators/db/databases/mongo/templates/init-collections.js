@@ -38,6 +38,7 @@ const INDEXES = {
     [{ used_on: 1 }], // for the retention
   ],
   messages: [[{ thread: 1, id: 1 }], [{ thread: 1, turn: 1, id: 1 }]],
+  revocations: [[{ expires_at: 1 }]],
 };
 
 const there = agent.getCollectionNames();

@@ -40,3 +40,13 @@ create table if not exists messages (
   constraint messages_by_turn unique (owner, turn, step),
   foreign key (owner, thread_id) references threads (owner, id) on delete cascade
 );
+
+create table if not exists revocations (
+  owner text not null,
+  session text not null, -- one that was ended, or * for all of the owner's
+  opened_by timestamptz not null, -- of those that were opened until then
+  expires_at timestamptz not null, -- when they would have ended by themselves
+  primary key (owner, session)
+);
+
+create index if not exists revocations_by_end on revocations (expires_at);

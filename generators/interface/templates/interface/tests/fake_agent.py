@@ -55,24 +55,26 @@ class FakeAgent:
     async def start(self) -> None:
         """Listen, on the same port each time."""
         app = web.Application(middlewares=[self.watch])
-        app.add_routes(
-            [
-                web.get("/info", self.info),
-                web.post("/threads", self.create),
-                web.get("/threads", self.list_threads),
-                web.patch("/threads", self.move),
-                web.post("/messages", self.keep),
-                web.patch("/threads/{id}", self.rename),
-                web.delete("/threads/{id}", self.delete),
-                web.get("/threads/{id}/messages", self.messages),
-                web.post("/invoke", self.invoke),
-                web.post("/stream", self.stream),
-            ]
-        )
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
         await site.start()
+
+    def routes(self) -> list[web.RouteDef]:
+        """What it answers."""
+        return [
+            web.get("/info", self.info),
+            web.post("/threads", self.create),
+            web.get("/threads", self.list_threads),
+            web.patch("/threads", self.move),
+            web.post("/messages", self.keep),
+            web.patch("/threads/{id}", self.rename),
+            web.delete("/threads/{id}", self.delete),
+            web.get("/threads/{id}/messages", self.messages),
+            web.post("/invoke", self.invoke),
+            web.post("/stream", self.stream),
+        ]
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""

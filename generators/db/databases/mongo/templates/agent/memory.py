@@ -1,4 +1,4 @@
-"""The agent's memory in MongoDB: threads and their messages, in two collections (see contract.Memory).
+"""The agent's memory in MongoDB: threads, their messages, and ended sessions (see contract.Memory).
 
 threads    _id, owner, id, title, created_at, updated_at
            run, run_until    the lease: the attempt at a turn that holds the thread, and until when
@@ -9,6 +9,9 @@ messages   _id               of a question {owner, turn}, so that a key counts o
            thread            the _id of its thread: a new thread never shows what an old one of the same name has left
            turn, id          the idempotency key of the turn, and the number of the message within the thread
            role, content, data, usage, created_at
+revocations  _id             OWNER/SESSION of an ended session, or OWNER/* for all of the owner's
+             opened_by       of those that were opened until then
+             expires_at      when they would have ended by themselves
 
 Nothing here needs a transaction. A turn is three writes; each is atomic by itself and may run twice:
 
@@ -42,14 +45,32 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.results import UpdateResult
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, NotStorable, Thread, Turn, Unavailable, check, ending
+from contract import (
+    ALL,
+    Busy,
+    KeyReused,
+    Memory,
+    Message,
+    NotFound,
+    NotStorable,
+    Revocation,
+    Thread,
+    Turn,
+    Unavailable,
+    check,
+    ending,
+)
 from mongo import Database, Document, Mongo
 from settings import Settings
 
 NOBODY = ""  # no caller has this name
 NEVER = datetime.fromtimestamp(0, UTC)
 FREE = {"run": None, "run_until": NEVER}
-INDEXES = {"threads": {"owner_1_id_1"}, "messages": {"thread_1_id_1", "thread_1_turn_1_id_1"}}
+INDEXES = {
+    "threads": {"owner_1_id_1"},
+    "messages": {"thread_1_id_1", "thread_1_turn_1_id_1"},
+    "revocations": {"expires_at_1"},
+}
 LAST = 2**63 - 1  # no message has a higher id
 LARGEST = 16_500_000  # bytes of an answer; a document has at most 16 MiB
 BATCH = 100  # threads that are erased at once
@@ -76,7 +97,7 @@ class MongoMemory:
         await self.database.close()
 
     async def ping(self) -> None:
-        """Read both collections and see that their indexes are there."""
+        """Read all collections and see that their indexes are there."""
         for collection, indexes in INDEXES.items():
             await self._check(collection, indexes)
 
@@ -341,7 +362,49 @@ class MongoMemory:
         await self._erase_deleted()
         return forgotten
 
+    # Revocations
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """End a session, or all."""
+        place = {"_id": f"{revocation.owner}/{revocation.session}"}
+        change = {"$max": {"opened_by": revocation.opened_by, "expires_at": revocation.expires_at}}
+        written = False
+        while not written:
+            with suppress(DuplicateKeyError):  # another call made it at the same moment
+                await self.database.query(lambda db: db.revocations.update_one(place, change, upsert=True))
+                written = True
+
+    async def is_revoked(self, owner: str, session: str, opened_at: datetime) -> bool:
+        """Whether a session was ended."""
+        wanted = {"_id": {"$in": [f"{owner}/{session}", f"{owner}/{ALL}"]}, "opened_by": {"$gte": opened_at}}
+        return bool(await self.database.query(lambda db: db.revocations.find_one(wanted)))
+
+    async def forget_revocations(self, batch: int) -> int:
+        """Delete revocations that have expired."""
+        expired = {"expires_at": {"$lt": datetime.now(UTC)}}
+        found = await self.database.query(lambda db: db.revocations.find(expired, {"_id": 1}).limit(batch).to_list())
+        if not found:
+            return 0
+        old = {"_id": {"$in": [each["_id"] for each in found]}, **expired}
+        return (await self.database.query(lambda db: db.revocations.delete_many(old))).deleted_count
+
     # The whole memory
+
+    async def every_revocation(self) -> AsyncGenerator[Revocation]:
+        """All revocations."""
+        place, more = "", True
+        while more:
+            found = await self._revocations_after(place)
+            for each in found:
+                place = each["_id"]
+                owner, _, session = place.partition("/")
+                yield Revocation(owner, session, each["opened_by"], each["expires_at"])
+            more = len(found) == PAGE
+
+    async def _revocations_after(self, place: str) -> list[Document]:
+        return await self.database.query(
+            lambda db: db.revocations.find({"_id": {"$gt": place}}).sort("_id", ASCENDING).limit(PAGE).to_list()
+        )
 
     async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
         """All threads, those of an owner together, oldest first."""

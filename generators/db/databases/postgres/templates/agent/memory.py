@@ -17,7 +17,20 @@ from random import SystemRandom
 import anyio
 from asyncpg import Record, UniqueViolationError
 
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check, ending
+from contract import (
+    ALL,
+    Busy,
+    KeyReused,
+    Memory,
+    Message,
+    NotFound,
+    Revocation,
+    Thread,
+    Turn,
+    Unavailable,
+    check,
+    ending,
+)
 from postgres import Postgres
 from settings import Settings
 
@@ -116,6 +129,23 @@ delete from threads where ctid = any (array(
 returning true
 """
 
+REVOKE = """
+insert into revocations (owner, session, opened_by, expires_at) values ($1, $2, $3, $4)
+on conflict (owner, session) do update
+set opened_by = greatest(revocations.opened_by, excluded.opened_by),
+  expires_at = greatest(revocations.expires_at, excluded.expires_at)
+"""
+REVOKED = "select true from revocations where owner = $1 and session in ($2, $3) and opened_by >= $4"
+FORGET_REVOCATIONS = """
+delete from revocations where ctid = any (array(select ctid from revocations where expires_at < now() limit $1))
+returning true
+"""
+
+EVERY_REVOCATION = """
+select owner, session, opened_by, expires_at from revocations
+where (owner, session) > ($1, $2)
+order by owner, session limit $3
+"""
 EVERY_THREAD = """
 select owner, id, title, created_at, updated_at from threads
 where (owner, created_at, id) > ($1, $2, $3)
@@ -152,7 +182,7 @@ select setval(numbers, greatest($1, nextval(numbers)))
 from (select pg_get_serial_sequence('messages', 'id')::regclass as numbers) as sequence
 """
 
-PING = "select (select 1 from threads limit 1), (select 1 from messages limit 1)"
+PING = "select (select 1 from threads limit 1), (select 1 from messages limit 1), (select 1 from revocations limit 1)"
 
 LAST = 2**63 - 1  # no message has a higher id
 FIRST = datetime.fromtimestamp(0, UTC)
@@ -179,7 +209,7 @@ class PostgresMemory:
         self.database.close()
 
     async def ping(self) -> None:
-        """Read both tables."""
+        """Read all tables."""
         await self.database.query(PING, patient=False)
 
     # Turns
@@ -310,7 +340,32 @@ class PostgresMemory:
         """Delete threads without a message for `days` days."""
         return len(await self.database.query(FORGET, days, batch))
 
+    # Revocations
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """End a session, or all."""
+        times = (revocation.opened_by, revocation.expires_at)
+        await self.database.query(REVOKE, revocation.owner, revocation.session, *times)
+
+    async def is_revoked(self, owner: str, session: str, opened_at: datetime) -> bool:
+        """Whether a session was ended."""
+        return bool(await self.database.query(REVOKED, owner, session, ALL, opened_at))
+
+    async def forget_revocations(self, batch: int) -> int:
+        """Delete revocations that have expired."""
+        return len(await self.database.query(FORGET_REVOCATIONS, batch))
+
     # The whole memory
+
+    async def every_revocation(self) -> AsyncGenerator[Revocation]:
+        """All revocations."""
+        place, more = ("", ""), True  # no owner is called so
+        while more:
+            rows = await self.database.query(EVERY_REVOCATION, *place, PAGE)
+            for row in rows:
+                yield Revocation(*row)
+                place = (row["owner"], row["session"])
+            more = len(rows) == PAGE
 
     async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
         """All threads, those of an owner together, oldest first."""

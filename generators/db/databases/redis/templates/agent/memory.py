@@ -8,6 +8,8 @@ Every key begins with the name of the database (DB_NAME) and a colon. After it:
     turn/OWNER/KEY       hash         thread and number, and where in its messages question and answer stand
     threads/OWNER        sorted set   the ids of an owner's threads by created_at
     used                 sorted set   OWNER/ID of all threads by the second of their newest message, for the retention
+    revoked              hash         OWNER/SESSION of ended sessions, or OWNER/*: those opened by when
+    revoked_until        sorted set   the same by when they would have ended by themselves
     deleted              list         OWNER/NUMBER of deleted threads whose messages and turns are yet to be cleared
     serial               string       how many threads there ever were: the number of the newest
     alive                string       written by every health check
@@ -33,7 +35,20 @@ from typing import Any
 import anyio
 
 import scripts
-from contract import Busy, KeyReused, Memory, Message, NotFound, Thread, Turn, Unavailable, check, ending
+from contract import (
+    ALL,
+    Busy,
+    KeyReused,
+    Memory,
+    Message,
+    NotFound,
+    Revocation,
+    Thread,
+    Turn,
+    Unavailable,
+    check,
+    ending,
+)
 from database import Database
 from scripts import Script
 from settings import Settings
@@ -176,7 +191,34 @@ class RedisMemory:
         await self._clear()
         return int(count)
 
+    # Revocations
+
+    async def revoke(self, revocation: Revocation) -> None:
+        """End a session, or all."""
+        times = (_since(revocation.opened_by), _since(revocation.expires_at))
+        await self._run(scripts.REVOKE, revocation.owner, revocation.session, *times)
+
+    async def is_revoked(self, owner: str, session: str, opened_at: datetime) -> bool:
+        """Whether a session was ended."""
+        (revoked,) = await self._run(scripts.REVOKED, owner, _since(opened_at), session, ALL)
+        return bool(revoked)
+
+    async def forget_revocations(self, batch: int) -> int:
+        """Delete revocations that have expired."""
+        (count,) = await self._run(scripts.FORGET_REVOCATIONS, batch)
+        return int(count)
+
     # The whole memory
+
+    async def every_revocation(self) -> AsyncGenerator[Revocation]:
+        """All revocations."""
+        start, more = 0, True
+        while more:
+            rows = await self._run(scripts.REVOCATIONS, start, PAGE)
+            for owner, session, opened_by, expires_at in rows:
+                yield Revocation(owner, session, _time(opened_by), _time(expires_at))
+            start += PAGE
+            more = len(rows) == PAGE
 
     async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:
         """All threads, those of an owner together, oldest first."""

@@ -29,6 +29,7 @@ local function thread_of(owner, id) return prefix .. 'thread/' .. owner .. '/' .
 local function turn_of(owner, turn) return prefix .. 'turn/' .. owner .. '/' .. turn end
 local function messages_of(number) return prefix .. 'messages/' .. number end
 local used, deleted = prefix .. 'used', prefix .. 'deleted'
+local revoked, revoked_until = prefix .. 'revoked', prefix .. 'revoked_until'
 
 local time = redis.call('TIME')
 local seconds = tonumber(time[1])
@@ -200,6 +201,57 @@ end
 return {'ok', count}
 """,
     "allow-oom",
+)
+
+REVOKE = Script(
+    """
+local owner, session, opened_by, expires_at = unpack(ARGV)
+local place = owner .. '/' .. session
+local before = redis.call('HGET', revoked, place)
+if not before or tonumber(before) < tonumber(opened_by) then redis.call('HSET', revoked, place, opened_by) end
+redis.call('ZADD', revoked_until, 'GT', expires_at, place)
+return {'ok'}
+""",
+    "allow-oom",
+)
+
+REVOKED = Script(
+    """
+local owner, opened_at = unpack(ARGV)
+for n = 3, #ARGV do
+  local opened_by = redis.call('HGET', revoked, owner .. '/' .. ARGV[n])
+  if opened_by and tonumber(opened_by) >= tonumber(opened_at) then return {'ok', 1} end
+end
+return {'ok', 0}
+""",
+    "no-writes",
+)
+
+FORGET_REVOCATIONS = Script(
+    """
+local expired = redis.call('ZRANGE', revoked_until, '-inf', '(' .. now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
+for _, place in ipairs(expired) do
+  redis.call('HDEL', revoked, place)
+  redis.call('ZREM', revoked_until, place)
+end
+return {'ok', #expired}
+""",
+    "allow-oom",
+)
+
+REVOCATIONS = Script(
+    """
+local start, count = unpack(ARGV)
+local rows = {'ok'}
+local found = redis.call('ZRANGE', revoked_until, '-inf', '+inf', 'BYSCORE', 'WITHSCORES', 'LIMIT', start, count)
+for n = 1, #found, 2 do
+  local owner, session = string.match(found[n], '^([^/]*)/(.*)$')
+  local expires_at = string.format('%.0f', found[n + 1])
+  table.insert(rows, {owner, session, redis.call('HGET', revoked, found[n]), expires_at})
+end
+return rows
+""",
+    "no-writes",
 )
 
 CLEAR = Script(

@@ -12,10 +12,10 @@ import page
 import problems
 import signin
 import threads
-from agent_client import AgentClient
 from attempts import Attempts
 from envelope import Envelope
 from gate import Agent
+from page_agent import PageAgent
 from sessions import Sessions
 from settings import Settings
 
@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AgentClient(settings) as agent:
+        async with PageAgent(settings) as agent:
             app.state.agent = agent
             loaded.settle()
             yield
@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app.add_api_route("/live", live)
     app.add_api_route("/health", health)
     app.include_router(signin.router)
+    app.include_router(signin.private)
     app.include_router(threads.router)
     page.install(app)
     problems.install(app)

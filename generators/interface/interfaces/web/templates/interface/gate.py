@@ -8,8 +8,8 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Message, Receive
 
-from agent_client import AgentClient
-from sessions import NoSession, Sessions
+from page_agent import PageAgent
+from sessions import OWNER, NoSession, Session, Sessions
 
 SAFE_METHODS = {"GET", "HEAD"}
 
@@ -22,12 +22,12 @@ class OpenRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def admit_and_handle(request: Request) -> Response:
-            self.admit(request)
+            await self.admit(request)
             return await handle(Request(request.scope, _bounded(request)))
 
         return admit_and_handle
 
-    def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> None:
         """Let the request in. Raises HTTPException: 403 when another site sent it, 413 when it says it is too long."""
         if request.method not in SAFE_METHODS and not from_our_page(request):
             raise HTTPException(403, "This request came from another site.")
@@ -39,14 +39,35 @@ class OpenRoute(APIRoute):
 class PrivateRoute(OpenRoute):
     """A route for people who are signed in."""
 
-    def admit(self, request: Request) -> None:
-        """Let the request in. Raises HTTPException as above, and 401 without a session that counts."""
-        sessions: Sessions = request.app.state.sessions
-        try:
-            sessions.check(request)
-        except NoSession as error:
-            raise HTTPException(401, str(error)) from error
-        super().admit(request)
+    async def admit(self, request: Request) -> None:
+        """Let the request in.
+
+        Whether the session was signed out, the agent is asked each time: that costs no more than the shortest of the
+        calls that follow, and what one replica of ours has signed out, no other lets in for a while longer.
+
+        Raises:
+            HTTPException: As above, and 401 without a session that counts.
+            Refused: The agent does not say whether it counts.
+        """
+        session = session_of(request)
+        await super().admit(request)
+        agent: PageAgent = request.app.state.agent
+        if await agent.is_revoked(OWNER, session.id, session.opened):
+            raise signed_out()
+
+
+def session_of(request: Request) -> Session:
+    """The session of a request, as its cookie says. Raises HTTPException: 401 where there is none."""
+    sessions: Sessions = request.app.state.sessions
+    try:
+        return sessions.read(request)
+    except NoSession as error:
+        raise HTTPException(401, str(error)) from error
+
+
+def signed_out() -> HTTPException:
+    """The refusal of a session that was signed out, here or elsewhere."""
+    return HTTPException(401, "This session was signed out. Sign in again.")
 
 
 def from_our_page(request: Request) -> bool:
@@ -81,9 +102,9 @@ def _too_long(request: Request) -> HTTPException:
     return HTTPException(413, f"A request has at most {request.app.state.max_body} bytes.", {"Connection": "close"})
 
 
-async def _agent(request: Request) -> AgentClient:
-    agent: AgentClient = request.app.state.agent
+async def _agent(request: Request) -> PageAgent:
+    agent: PageAgent = request.app.state.agent
     return agent
 
 
-Agent = Annotated[AgentClient, Depends(_agent)]
+Agent = Annotated[PageAgent, Depends(_agent)]

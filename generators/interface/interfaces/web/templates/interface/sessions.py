@@ -1,9 +1,16 @@
-"""Sessions: who knows the password gets a cookie, signed and with an end. Nothing is stored."""
+"""Sessions: who knows the password gets a cookie, signed and with an end.
+
+Nothing is stored here. Which sessions were signed out before their end, the agent knows: a copied cookie counts no more
+then, whichever replica it is shown to.
+"""
 
 import hashlib
 import hmac
+import time
+from secrets import token_urlsafe
+from typing import NamedTuple
 
-from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
+from itsdangerous import BadData, URLSafeSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,18 +23,25 @@ class NoSession(Exception):
     """The request carries no session that counts. Its text says so to a person."""
 
 
+class Session(NamedTuple):
+    """What the cookie says. Times are milliseconds since 1970."""
+
+    id: str
+    opened: int
+    ends: int
+
+
 class Sessions:
-    """Opens, checks and ends sessions. A new password, link token or secret ends all of them."""
+    """Opens, reads and takes back the cookies of sessions. A new password, link token or secret ends all of them."""
 
     def __init__(self, settings: Settings) -> None:
         secret = settings.session_secret.get_secret_value()
         entries = (settings.web_password.get_secret_value(), settings.web_link_token.get_secret_value())
         self._known = [_digest(entry) for entry in entries if entry]
-        self._signer = TimestampSigner(
+        self._serializer = URLSafeSerializer(
             secret,
             salt=b"".join(self._known),
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
         self._seconds = int(settings.session_hours * 3600)
         # Cookies know no ports: two agents on one host must not end each other's sessions.
@@ -44,10 +58,12 @@ class Sessions:
 
         Without a path of its own it belongs to the folder that the browser sees, whatever a proxy made of it.
         """
+        opened = now()
+        session = Session(token_urlsafe(16), opened, opened + self._seconds * 1000)
         origin = request.headers.get("Origin", "")
         response.set_cookie(
             self.cookie,
-            self._signer.sign(OWNER).decode(),
+            self._serializer.dumps(session),
             max_age=self._seconds,
             path=None,
             secure=origin.startswith("https:") or request.url.scheme == "https",
@@ -59,21 +75,27 @@ class Sessions:
         """Take the cookie back."""
         response.set_cookie(self.cookie, "", max_age=0, path=None, httponly=True, samesite="strict")
 
-    def check(self, request: Request) -> None:
-        """Check the session of a request.
+    def read(self, request: Request) -> Session:
+        """The session of a request, as its cookie says.
 
         Raises:
-            NoSession: There is none, or it has ended.
+            NoSession: There is none, or it has ended by itself.
         """
         cookie = request.cookies.get(self.cookie)
         if not cookie:
             raise NoSession("Sign in first.")
         try:
-            self._signer.unsign(cookie, max_age=self._seconds)
-        except SignatureExpired as error:
-            raise NoSession("Your session has ended. Sign in again.") from error
-        except BadSignature as error:
+            session = Session(*self._serializer.loads(cookie))
+        except BadData as error:
             raise NoSession("Your session is not valid any more. Sign in again.") from error
+        if now() >= min(session.ends, session.opened + self._seconds * 1000):  # SESSION_HOURS may be fewer now
+            raise NoSession("Your session has ended. Sign in again.")
+        return session
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def _digest(text: str) -> bytes:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from base_settings import SHORTEST_SECRET, InterfaceSettings
 
 SHORTEST_PASSWORD = 12  # characters
+LONGEST_SESSION = 8760  # hours
 PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 
 
@@ -40,6 +41,6 @@ class Settings(InterfaceSettings):
     web_password: Annotated[SecretStr, AfterValidator(_password)]
     web_link_token: Annotated[SecretStr, AfterValidator(_secret_or_blank)] = SecretStr("")  # blank: no sign-in by link
     session_secret: Annotated[SecretStr, AfterValidator(_secret)]
-    session_hours: float = Field(168, gt=0, le=8760)
+    session_hours: float = Field(168, gt=0, le=LONGEST_SESSION)
     root_path: Annotated[str, AfterValidator(_prefix)] = ""  # where a reverse proxy that does not strip it serves us
     max_body: int = Field(1024 * 1024, ge=1024)  # bytes of a request

@@ -37,25 +37,6 @@ class Ask(Body):
     message: str = Field(min_length=1)
 
 
-class Presence(BaseModel):
-    """The agent, as far as it is known, and whether it answers."""
-
-    connected: bool
-    complaint: str
-    offline: bool
-
-
-@router.get("/agent")
-async def presence(request: Request, agent: Agent) -> Presence:
-    """Tell whether the agent is there. Pages ask it every few seconds, so it is not logged."""
-    request.state.quiet = True
-    return Presence(
-        connected=agent.connected,
-        complaint="" if agent.connected else agent.complaint,
-        offline=bool(agent.info and agent.info.offline),
-    )
-
-
 @router.get("/threads")
 async def list_threads(agent: Agent, limit: Limit = 50, before: str | None = None) -> Threads:
     """List conversations, the newest first; `before` is the one that the page comes after."""

@@ -5,6 +5,7 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
@@ -16,7 +17,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 import memory
 import mongo
-from contract import Busy, KeyReused, Message, NotFound, NotStorable, Turn
+from contract import Busy, KeyReused, Message, NotFound, NotStorable, Revocation, Turn
 from memory import MongoMemory
 from mongo import Document, Mongo, explain, is_down
 from settings import Settings
@@ -193,10 +194,11 @@ async def test_every_search_uses_an_index(commands: Commands, asked: set[int], k
     await kept.delete(owner, "thread")
     await age(kept.database.settings, owner, empty, CENTURIES + 2)
     assert await kept.forget(CENTURIES, 5) == 1
+    await end_a_session(kept, owner)
 
     found = [search for command in commands.sent for search in searches(command)]
-    assert {collection for collection, _, _ in found} == {"threads", "messages"}
-    indexes = {collection: await indexes_of(kept.database, collection) for collection in ("threads", "messages")}
+    assert {collection for collection, _, _ in found} == {*memory.INDEXES}
+    indexes = {collection: await indexes_of(kept.database, collection) for collection in memory.INDEXES}
     for collection, wanted, order in found:
         assert any(serves(index, wanted, order) for index in indexes[collection]), (collection, wanted, order)
     lines = enumerate(inspect.getsource(memory).splitlines(), 1)
@@ -211,6 +213,14 @@ async def take_out_and_put_back(kept: MongoMemory, owner: str) -> None:
         for message in messages:
             message.turn += " moved"
         await kept.restore(owner, replace(thread, id=f"{thread.id} moved"), messages)
+
+
+async def end_a_session(kept: MongoMemory, owner: str) -> None:
+    moment = datetime(2024, 1, 1, tzinfo=UTC)
+    await kept.revoke(Revocation(owner, "one", moment, moment))
+    assert await kept.is_revoked(owner, "one", moment)
+    assert owner in [found.owner async for found in kept.every_revocation()]
+    assert await kept.forget_revocations(5)
 
 
 async def indexes_of(database: Mongo, collection: str) -> list[Keys]:

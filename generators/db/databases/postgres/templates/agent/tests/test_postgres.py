@@ -40,6 +40,10 @@ STATEMENTS: dict[str, tuple[object, ...]] = {
     "THREADS_BEFORE": ("owner", 50, "thread"),
     "MESSAGES": ("owner", "thread 7", 50, memory.LAST),
     "FORGET": (190, 100),
+    "REVOKE": ("owner", "session", MOMENT, MOMENT),
+    "REVOKED": ("owner", "session", "*", MOMENT),
+    "FORGET_REVOCATIONS": (100,),
+    "EVERY_REVOCATION": ("owner", "session", 25),
     "EVERY_THREAD": ("owner", MOMENT, "thread 7", 25),
     "EVERY_MESSAGE": ("owner", "thread 7", 0, 25),
     "RESTORE": (

@@ -34,11 +34,15 @@ VALUES: dict[str, tuple[str | int, ...]] = {
     "THREADS_AFTER": (PAGE, "thread"),
     "MESSAGES_AFTER": ("thread", PAGE, "(9-0"),
     "RESTORE": ("thread", "", 1, 1, 1, 10**6, "moved", "user", "question", "", "", 1),
+    "REVOKE": ("one", 1, 1),
+    "REVOKED": (1, "one", "*"),
+    "REVOCATIONS": (0, PAGE),
+    "FORGET_REVOCATIONS": (PAGE,),
     "DELETE": ("thread",),
     "CLEAR": (PAGE,),
     "FORGET": (100_000, PAGE),
 }
-WITHOUT_OWNER = ("CLEAR", "FORGET", "OWNERS")
+WITHOUT_OWNER = ("CLEAR", "FORGET", "FORGET_REVOCATIONS", "OWNERS", "REVOCATIONS")
 
 # One key, member, field or end of a list at a time, however much there is.
 SINGLE = {"HDEL", "HGET", "HMGET", "HSET", "INCR", "LINDEX", "LPOP", "RPUSH", "TIME", "UNLINK", "XADD"} | {

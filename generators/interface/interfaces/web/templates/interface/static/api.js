@@ -19,6 +19,7 @@ export class Problem extends Error {
 export const getSession = () => json('GET', 'session');
 export const signIn = (secret) => call('POST', 'session', secret);
 export const signOut = () => call('DELETE', 'session');
+export const signOutEverywhere = () => call('DELETE', 'sessions');
 export const getAgent = () => json('GET', 'agent');
 
 export const listThreads = (before) => json('GET', `threads?${page(before)}`);

@@ -1,6 +1,6 @@
 // The page as a whole: signing in, which conversation is shown, and whether the agent is there.
 
-import { Problem, signOut } from './api.js';
+import { Problem, signOut, signOutEverywhere } from './api.js';
 import { Chat } from './chat.js';
 import { announce, byId } from './dom.js';
 import { Presence } from './presence.js';
@@ -54,7 +54,8 @@ function listen() {
   addEventListener('online', () => presence.watch());
   addEventListener('signed-out', ({ detail }) => signInAgain(detail));
   document.addEventListener('visibilitychange', () => (document.hidden ? presence.pause() : lookAgain()));
-  byId('signout').addEventListener('click', leave);
+  byId('signout').addEventListener('click', () => leave(signOut));
+  byId('signout-everywhere').addEventListener('click', () => leave(signOutEverywhere));
   presence.addEventListener('change', showPresence);
   chat.addEventListener('begun', () => {
     history.replaceState(null, '', `#/${chat.thread}`);
@@ -108,13 +109,15 @@ async function signedIn(signal) {
   signal.throwIfAborted();
 }
 
-async function leave() {
+async function leave(end) {
   try {
-    await signOut();
+    await end();
     location.replace(location.pathname);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    chat.complain(error.message);
+    if (error.status === 401) return; // it had ended already, which the form says
+    closeSidebar();
+    chat.complain(`You are still signed in. ${error.message}`);
   }
 }
 

@@ -8,10 +8,20 @@ import pytest
 
 from base_settings import InterfaceSettings
 from settings import Settings
+from tests.ports import kept_port
 from tests.serving import connected
+from tests.web.page_agent import FakePageAgent
 
 PASSWORD = token_hex()
 TOKEN = token_hex()
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[FakePageAgent]:
+    """An agent that is up and knows of sessions."""
+    with kept_port() as port:
+        async with FakePageAgent(port) as running:
+            yield running
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ async def test_other_sites_change_nothing(owner: httpx.AsyncClient, agent: FakeA
         ("POST", "/threads/t1/messages", {"message": "hi"}),
         ("POST", "/session", {"password": PASSWORD}),
         ("DELETE", "/session", None),
+        ("DELETE", "/sessions", None),
     ):
         answer = await owner.request(method, path, json=body, headers=headers)
         assert (answer.status_code, answer.json()["detail"]) == (403, "This request came from another site.")

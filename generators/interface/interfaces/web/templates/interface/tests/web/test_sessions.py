@@ -1,23 +1,26 @@
 """Signing in and out, what a session opens, and when it ends."""
 
+import asyncio
+import hashlib
 import time
 from http.cookies import SimpleCookie
 
 import httpx
 import pytest
-from itsdangerous import TimestampSigner
+from itsdangerous import TimestampSigner, URLSafeSerializer
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from settings import Settings
-from tests.fake_agent import FakeAgent
 from tests.serving import running
 from tests.web.conftest import PASSWORD, TOKEN
+from tests.web.page_agent import FakePageAgent
 
 pytestmark = pytest.mark.anyio
 
 PRIVATE = [
     ("GET", "/agent", None),
+    ("DELETE", "/sessions", None),
     ("GET", "/threads", None),
     ("POST", "/threads", {"title": "Tea"}),
     ("PATCH", "/threads/t1", {"title": "Tea"}),
@@ -28,11 +31,11 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), PRIVATE)
-@pytest.mark.parametrize("kind", ["none", "forged", "expired", "of another secret"])
+@pytest.mark.parametrize("kind", ["none", "forged", "expired", "of another secret", "signed out"])
 async def test_nothing_without_a_session(
     stranger: httpx.AsyncClient,
     owner: httpx.AsyncClient,
-    agent: FakeAgent,
+    agent: FakePageAgent,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
     path: str,
@@ -48,12 +51,16 @@ async def test_nothing_without_a_session(
         signed, _, signature = value.rpartition(".")
         stranger.cookies.set(name, f"{signed}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}")
     elif kind == "of another secret":
-        stranger.cookies.set(name, TimestampSigner("another-secret-of-the-tests").sign("web:owner").decode())
+        stranger.cookies.set(name, str(URLSafeSerializer("another-secret-of-the-tests").dumps(["one", 0, 2**42])))
+    elif kind == "signed out":
+        said = "was signed out"
+        stranger.cookies.set(name, value)
+        await owner.delete("/session")
     else:
         said = "has ended"
         stranger.cookies.set(name, value)
-        in_eight_days = int(time.time()) + 8 * 86400
-        monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda _: in_eight_days)
+        in_eight_days = time.time_ns() + 8 * 86400 * 10**9
+        monkeypatch.setattr("sessions.time.time_ns", lambda: in_eight_days)
     with capture_logs() as logs:
         answer = await stranger.request(method, path, json=body)
     assert answer.status_code == 401
@@ -61,6 +68,21 @@ async def test_nothing_without_a_session(
     assert said in answer.json()["detail"]
     assert agent.requests == []
     assert [line["reason"] for line in logs] == [answer.json()["detail"]]
+
+
+async def test_cookie_of_version_0_1_asks_to_sign_in_once_more(
+    owner: httpx.AsyncClient, web_settings: Settings
+) -> None:
+    """It has no id, so it could not be signed out; it is signed with the same key."""
+    known = (web_settings.web_password, web_settings.web_link_token)
+    salt = b"".join(hashlib.sha256(secret.get_secret_value().encode()).digest() for secret in known)
+    secret = web_settings.session_secret.get_secret_value()
+    signer = TimestampSigner(secret, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
+    ((name, _),) = owner.cookies.items()
+    owner.cookies = httpx.Cookies({name: signer.sign("web:owner").decode()})
+    assert (await owner.get("/session")).json()["signed_in"] is False
+    answer = await owner.get("/threads")
+    assert (answer.status_code, "not valid any more" in answer.json()["detail"]) == (401, True)
 
 
 @pytest.mark.parametrize("entry", [{"password": PASSWORD}, {"token": TOKEN}])
@@ -82,10 +104,82 @@ async def test_cookie_is_secure_over_https(stranger: httpx.AsyncClient) -> None:
     assert "Secure" in answer.headers["set-cookie"]
 
 
-async def test_sign_out(owner: httpx.AsyncClient) -> None:
+async def test_sign_out(owner: httpx.AsyncClient, stranger: httpx.AsyncClient, agent: FakePageAgent) -> None:
+    """Also for whoever has a copy of the cookie; another session goes on."""
+    copy = httpx.Cookies(owner.cookies)
+    await stranger.post("/session", json={"password": PASSWORD})
     assert (await owner.delete("/session")).status_code == 204
     assert not owner.cookies
     assert (await owner.get("/threads")).status_code == 401
+    owner.cookies = copy
+    assert (await owner.get("/session")).json()["signed_in"] is False
+    assert (await owner.get("/threads")).json()["detail"] == "This session was signed out. Sign in again."
+    assert (await stranger.get("/threads")).status_code == 200
+    (revocation,) = agent.revocations
+    assert revocation["owner"] == "web:owner"
+    assert revocation["expires_at"] - revocation["opened_by"] == 168 * 3_600_000
+
+
+async def test_sign_out_without_a_session(stranger: httpx.AsyncClient, agent: FakePageAgent) -> None:
+    assert (await stranger.delete("/session")).status_code == 204
+    assert not agent.revocations
+
+
+async def test_sign_out_everywhere(owner: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+    """Ends all sessions that are open by then, and none that is opened later."""
+    copy = httpx.Cookies(owner.cookies)
+    await stranger.post("/session", json={"password": PASSWORD})
+    assert (await stranger.delete("/sessions")).status_code == 204
+    assert not stranger.cookies
+    owner.cookies = copy
+    for path in ("/threads", "/agent"):
+        assert (await owner.get(path)).status_code == 401
+    await owner.post("/session", json={"password": PASSWORD})
+    assert (await owner.get("/threads")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/session", "/sessions"])
+async def test_agent_that_is_away_does_not_take_a_sign_out(
+    owner: httpx.AsyncClient, agent: FakePageAgent, path: str
+) -> None:
+    """The cookie stays, so that it can be tried again; to take it alone would leave its copies."""
+    await agent.stop()
+    answer = await owner.delete(path)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (503, False)
+    await agent.start()
+    assert (await owner.delete(path)).status_code == 204
+    assert len(agent.revocations) == 1
+
+
+async def test_nobody_gets_in_while_nobody_says_whether_a_session_was_signed_out(
+    owner: httpx.AsyncClient, agent: FakePageAgent
+) -> None:
+    agent.refuse = (503, "The agent's database does not answer.", {})
+    assert (await owner.get("/threads")).status_code == 503
+    assert agent.requests == []
+    assert (await owner.get("/session")).json()["signed_in"] is True
+    assert (await owner.get("/agent")).status_code == 200
+
+
+async def test_page_begins_at_once_while_the_agent_hangs(
+    owner: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object, **__: object) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    monkeypatch.setattr("page_agent.PageAgent.is_revoked", hang)
+    start = time.monotonic()
+    assert (await owner.get("/session")).json()["signed_in"] is True
+    assert (await owner.get("/agent")).status_code == 200
+    assert 1.9 < time.monotonic() - start < 8
+
+
+async def test_fewer_hours_end_older_sessions(web_settings: Settings, owner: httpx.AsyncClient) -> None:
+    fewer = web_settings.model_copy(update={"session_hours": 0.5 / 3600})
+    async with running(fewer) as url, httpx.AsyncClient(base_url=url, cookies=owner.cookies) as client:
+        await asyncio.sleep(0.5)
+        assert "has ended" in (await client.get("/threads")).json()["detail"]
 
 
 @pytest.mark.parametrize(
