@@ -48,7 +48,7 @@ def back_up(context: Context, compose: Compose) -> Path:
 
 
 def _thin(context: Context, compose: Compose, keep: dict[str, int], days: int) -> None:
-    """Delete what is not kept any more; never one after which much was lost, which is named until somebody deletes it."""
+    """Delete what is not kept any more; but never one after which much was lost, until somebody deletes it."""
     found = backups.list_of(context, compose.name)
     surplus = set(backups.surplus(found, keep, days, datetime.now(UTC)))
     for old, following in pairwise(found):
