@@ -27,27 +27,36 @@ function withoutSourceMap(script: string): string {
 
 rmSync(TARGET, { recursive: true, force: true });
 mkdirSync(TARGET, { recursive: true });
+const versions: Record<string, string> = {};
 const rows = LIBRARIES.map((library) => {
   const { version, license } = JSON.parse(read(`${library.package}/package.json`));
+  versions[library.package] = version;
   writeFileSync(path.join(TARGET, `${library.as}.js`), withoutSourceMap(read(`${library.package}/${library.file}`)));
   writeFileSync(path.join(TARGET, `${library.as}.LICENSE`), read(`${library.package}/LICENSE`));
   const source = `\`${library.file}\` of \`${library.package}\``;
   return `| \`${library.as}.js\` | ${library.use} | ${source} | ${version} | ${license} |`;
 });
+// What Dependabot and npm audit read in a project.
+writeFileSync(
+  path.join(TARGET, 'package.json'),
+  `${JSON.stringify({ name: 'libraries-of-the-page', private: true, dependencies: versions }, null, 2)}\n`,
+);
 writeFileSync(
   path.join(TARGET, 'README.md'),
   `# Libraries of the page
 
-They come from the npm registry and are not edited; each licence stands beside its file.
+They come from the npm registry and are not edited; each licence stands beside its file. \`package.json\` names their
+versions for Dependabot and \`npm audit\`; nothing is installed from it.
 
 | file | what it does | where it is from | version | licence |
 | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 
-To update one, take the file out of the package's newer version:
+To update one, write its version into \`package.json\`, or merge what Dependabot proposes, and take the file out of that
+version; a test compares the two:
 
 \`\`\`sh
-npm pack marked@latest
+npm pack marked@VERSION
 tar -xzf marked-*.tgz --to-stdout package/lib/marked.esm.js > marked.js
 \`\`\`
 `,

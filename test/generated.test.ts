@@ -29,7 +29,7 @@ const LOCK = /requirements(-dev)?\.txt$/;
 const MODELS: Record<LogicId, boolean> = { langgraph: true, business: false };
 
 /** Variables of stack.yml that are no settings: ops/swarm.sh makes them. */
-const MADE = /^(STACK(_PREFIX)?|FILES_HASH|(AGENT|INTERFACE)_IMAGE|SECRET_.*)$/;
+const MADE = /^(STACK(_PREFIX)?|FILES_HASH|(DATABASE|AGENT|INTERFACE)_IMAGE|SECRET_.*)$/;
 
 /** Files that are not written by hand: the baseline, and libraries as they were published. */
 const FOREIGN = /^\.three-tier\/|\/vendor\//;
@@ -217,6 +217,17 @@ it('gives each kind of database a volume of its own, so that none starts on the 
     const { volume } = databases[combination.database];
     assert.match(compose, new RegExp(`^ +name: .*_${path.basename(project)}_${volume}\\b`, 'm'));
   }
+});
+
+it('names the base images for which a release looks up a digest, and no others', () => {
+  const images = [...projects.values()].flatMap((project) => {
+    const files = ['docker-compose.yml', 'agent/Dockerfile', 'interface/Dockerfile'];
+    const texts = files.map((file) => readFileSync(path.join(project, file), 'utf8')).join('\n');
+    const named = [...texts.matchAll(/^(?:FROM| {4}image:) ([^\s@$]+)/gm)].map(([, image]) => image as string);
+    return named.filter((image) => image.includes(':'));
+  });
+  const digests = JSON.parse(readFileSync(path.join(ROOT, 'generators/shared/digests.json'), 'utf8'));
+  assert.deepEqual([...new Set(images)].sort(), Object.keys(digests));
 });
 
 it('no tool has left anything among the templates', () => {

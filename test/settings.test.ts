@@ -94,7 +94,7 @@ describe('the settings of a project', () => {
   }
 
   for (const line of [
-    '"short" # a comment that is long enough',
+    '"short" # a "comment" that is long enough',
     'short # a comment that is long enough',
     'short      \r',
   ]) {

@@ -4,6 +4,7 @@ import type { Database } from '../db/databases/database.ts';
 import { type DatabaseId, databases } from '../db/databases/index.ts';
 import { type InterfaceId, interfaces } from '../interface/interfaces/index.ts';
 import type { Interface } from '../interface/interfaces/interface.ts';
+import { pinned } from '../shared/images.ts';
 import type { Secret } from '../shared/kinds.ts';
 import type { KnownAnswers } from '../shared/questions.ts';
 import { missingFrom, phrase, type TierId, type Tiers } from '../shared/tiers.ts';
@@ -25,6 +26,8 @@ export interface TemplateData {
   readonly logic: (Logic & { readonly id: string }) | undefined;
   readonly interface: (Interface & { readonly id: string }) | undefined;
   readonly secrets: readonly Secret[];
+  /** A base image, by tag and digest. */
+  readonly pinned: (image: string) => string;
 }
 
 export function templateData(answers: KnownAnswers, tiers: Tiers): TemplateData {
@@ -45,7 +48,7 @@ export function templateData(answers: KnownAnswers, tiers: Tiers): TemplateData 
     logic: logic ? { ...logic, id: answers.logic as string } : undefined,
     interface: interface_ ? { ...interface_, id: answers.interface as string } : undefined,
   };
-  return { ...facts, secrets: secretsOf(facts) };
+  return { ...facts, secrets: secretsOf(facts), pinned };
 }
 
 /** What the agent's database and its user are called: the agent's name, unless the database keeps that for itself. */
@@ -55,7 +58,7 @@ export function identifierOf(name: string, database: Pick<Database, 'reserved'> 
 }
 
 /** The secrets of the tiers that are there, and those that they share with a tier that is not. */
-function secretsOf({ tiers, database, logic, interface: way }: Omit<TemplateData, 'secrets'>): Secret[] {
+function secretsOf({ tiers, database, logic, interface: way }: Omit<TemplateData, 'secrets' | 'pinned'>): Secret[] {
   const secrets = [
     ...(tiers.db ? (database?.secrets ?? []) : []),
     ...(tiers.agent ? [{ variable: 'DB_PASSWORD', prefix: '' }] : []),

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { combinations, generate, generateAll, label } from '../support/combinations.ts';
@@ -8,6 +11,14 @@ import { temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
 import { check } from '../support/tools.ts';
 import { MADE } from './checkers.ts';
+
+const WEAKNESS = {
+  id: 'EXAMPLE-1',
+  summary: 'an example',
+  details: 'an example',
+  modified: '2026-01-01T00:00:00Z',
+  published: '2026-01-01T00:00:00Z',
+};
 
 interface Step {
   readonly name: string;
@@ -70,6 +81,37 @@ describe('the workflow of a generated project', () => {
     assert.deepEqual(scripts, ['ops/test.sh', './deploy.sh']);
     for (const script of scripts) assert.ok(existsSync(path.join(project, script)), script);
   });
+
+  /** A stand-in for the data base that GitHub's machine asks, as not every registry of packages tells weaknesses. */
+  for (const [what, weak] of Object.entries({ passes: 'nothing', fails: 'fastapi' })) {
+    it(`${what} where ${weak} has a known weakness`, async function () {
+      const server = createServer((request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk) => chunks.push(chunk));
+        request.on('end', () => {
+          const { name } = JSON.parse(Buffer.concat(chunks).toString()).package;
+          const found =
+            name === weak
+              ? { vulns: [{ ...WEAKNESS, affected: [{ package: { name, ecosystem: 'PyPI' }, ranges: [] }] }] }
+              : {};
+          response.setHeader('Content-Type', 'application/json').end(JSON.stringify(found));
+        });
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const [command = ''] = (jobs(project).weaknesses as Job).steps.flatMap(({ run }) => run ?? []);
+      const options = `--vulnerability-service osv --osv-url http://127.0.0.1:${port}/v1/query`;
+      const script = command.replace(/pip-audit==\S+/, (program) => `${program} ${options}`);
+      const env = [
+        `PATH=${path.join(MADE, 'linters/bin')}:${process.env.PATH}`,
+        `PIPX_HOME=${path.join(MADE, 'pipx')}`,
+      ];
+      const { status, output } = await check(this, 'env', [...env, 'bash', '-e', '-c', script], project);
+      server.close();
+      assert.equal(status, weak === 'nothing' ? 0 : 1, output);
+      if (status) assert.match(output, /fastapi +\S+ +EXAMPLE-1/);
+    });
+  }
 
   it('notices a fault before a commit', async function () {
     const cwd = project;

@@ -7,12 +7,14 @@ import { createServer } from 'node:net';
 const [LOWEST, END] = [11_000, 32_768];
 
 /** The flags for two ports that nobody uses, so that stacks can run beside whatever runs on the machine. */
+/** A port that nobody uses. */
 export async function freePorts(): Promise<string[]> {
   const [agent, interface_] = await Promise.all([freePort(), freePort()]);
   return ['--agent-port', String(agent), '--interface-port', String(interface_)];
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody uses. */
+export async function freePort(): Promise<number> {
   const port = randomInt(LOWEST, END);
   const server = createServer().listen(port, '127.0.0.1');
   try {

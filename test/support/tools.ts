@@ -7,7 +7,7 @@ import { execute, type Finished, VENV } from './execute.ts';
 import { noteSkipped } from './skip.ts';
 
 /** Programs of the machine. All others have pinned versions, and one of the PATH never takes their place. */
-const OF_MACHINE: ReadonlySet<string> = new Set(['bash', 'docker', 'env', 'gitleaks']);
+const OF_MACHINE: ReadonlySet<string> = new Set(['bash', 'docker', 'docker-registry', 'env', 'git', 'gitleaks']);
 export const PYTHON = 'PYTHON=/path/to/python3.13 npm test, once there is a Python 3.12 or newer with venv';
 
 /** Runs a checker in a folder. Skips the test where the checker is missing, which CI does not allow. */

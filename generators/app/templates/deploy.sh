@@ -27,7 +27,8 @@ on, with its images and its settings. Your files stay as they are. If it is inte
 
   --dry-run    check everything, say what would be done, and change nothing
   --no-backup  do not back the data up first
-  --pull       look for newer versions of the base images and of the image of the database
+  --pull       look for newer versions of the base images and of the image of the database; of those that are pinned by
+               digest ops/pin.sh finds them
   --roll-back  do nothing but go back to the images and settings of the last deployment that passed its checks
   --swarm      make what runs on Docker Swarm what stack.yml says; see ops/swarm.sh --help
 

@@ -25,6 +25,8 @@ export interface Interface {
   readonly parts?: readonly string[];
   /** Folders of its program that its image needs beside the modules. */
   readonly assets?: readonly string[];
+  /** The folder of its libraries from npm, whose versions a package.json there names. */
+  readonly libraries?: string;
   /** Which of its secrets ops/rotate-secrets.sh makes anew, as a clause of the README. */
   readonly rotates?: string;
   /** A variable that only a person can fill in; without it `check_settings` stops. */

@@ -95,6 +95,8 @@ export_settings() {
 
 build_images() {
   local tier id image
+  DATABASE_IMAGE=$("${compose[@]}" config --images "${database}")
+  export DATABASE_IMAGE
   BUILDX_NO_DEFAULT_ATTESTATIONS=1 TAG=candidate "${compose[@]}" build "${tiers[@]/#/${name}-}"
   for tier in "${tiers[@]}"; do
     id=$(docker image inspect --format '{{.Id}}' "${project}-${tier}:candidate")
