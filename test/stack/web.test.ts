@@ -319,6 +319,9 @@ describe('the web page in a browser', () => {
     await visitor.begin('to be renamed');
     await visitor.reply();
     await page.getByRole('link', { name: 'to be renamed' }).focus();
+    const list = page.waitForResponse('**/threads?*');
+    await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`); // upon which the list is read again
+    await list;
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.keyboard.type('with another name');

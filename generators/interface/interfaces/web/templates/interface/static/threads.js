@@ -51,7 +51,11 @@ export class Threads extends EventTarget {
 
   #show() {
     if (this.#list.querySelector('input')) return; // somebody is typing a title
+    const { activeElement } = document;
+    const item = this.#list.contains(activeElement) ? activeElement.closest('li') : null;
+    const place = [...(item?.children ?? [])].indexOf(activeElement);
     this.#list.replaceChildren(...this.#threads.map((thread) => this.#item(thread)));
+    if (item) this.#list.querySelector(`[data-id="${CSS.escape(item.dataset.id)}"]`)?.children[place]?.focus();
     this.dispatchEvent(new Event('change'));
   }
 
