@@ -172,6 +172,45 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       });
     }
 
+    it('answers others while Telegram takes no answer to one chat, whose own answer outlives a kill', async () => {
+      api.flood(71, 300);
+      api.say(71, 'the slow one');
+      api.say(71, 'after the slow one');
+      const others = Array.from({ length: 30 }, (_, n) => 7100 + n);
+      for (let n = 0; n < 150; n++) api.say(others[n % others.length] as number, `message ${n}.`);
+      api.say(72, 'am I held up?');
+      const seconds = await until('the other chat is answered', 60, async () => texts(72).length > 0);
+      console.log(`      answered after ${seconds.toFixed(1)} s`);
+      await until('all is confirmed', 60, async () => api.unconfirmed === 0);
+      await killAndStart(stack, 'interface');
+      api.flood(71, 0);
+      api.say(71, 'the last one');
+      await answered(71, 'the last one');
+      assert.deepEqual(
+        texts(71).map((text) => /the slow one|after the slow one|the last one/.exec(text)?.[0]),
+        ['the slow one', 'after the slow one', 'the last one'],
+      );
+      assert.deepEqual(await memory.questions(71), ['the slow one', 'after the slow one', 'the last one']);
+      assert.deepEqual(await memory.questions(`bot${ME.id}`), [], 'nothing is set aside any more');
+    });
+
+    it('holds a conversation in each topic, and takes those of a group along when it becomes a supergroup', async () => {
+      api.say(-81, 'what is tea?');
+      api.say(-81, 'and in this topic?', { message_thread_id: 5, is_topic_message: true });
+      await answered(-81, 'what is tea?');
+      await answered(-81, 'and in this topic?');
+      const topics = api.calls
+        .filter(({ method, chat }) => method === 'sendMessage' && chat === -81)
+        .map(({ parameters }) => parameters.message_thread_id);
+      assert.deepEqual(topics.toSorted(), [5, undefined]);
+      assert.deepEqual(await memory.questions('-81:5'), ['and in this topic?']);
+      api.migrate(-81, -1000081);
+      api.say(-1000081, 'and milk?');
+      await answered(-1000081, 'and milk?');
+      assert.deepEqual(await memory.questions(-1000081), ['what is tea?', 'and milk?']);
+      assert.deepEqual(await memory.questions(-81), []);
+    });
+
     it('finishes the answer in hand after SIGTERM, and repeats nothing afterwards', async () => {
       const words = Array.from({ length: 250 }, (_, n) => `word${n}`).join(' ');
       api.say(21, words);

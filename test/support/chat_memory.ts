@@ -10,7 +10,7 @@ export class ChatMemory {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: bodies of many shapes
-  async #get(chat: number, place: string): Promise<any> {
+  async #get(chat: number | string, place: string): Promise<any> {
     const response = await fetch(`http://127.0.0.1:${this.#stack.setting('AGENT_PORT')}${place}`, {
       headers: { Authorization: `Bearer ${this.#stack.setting('AGENT_TOKEN')}`, 'X-Thread-Owner': `telegram:${chat}` },
     });
@@ -19,7 +19,7 @@ export class ChatMemory {
   }
 
   /** What a chat's messages and their answers are, in the order of its threads. */
-  async said(chat: number): Promise<{ role: string; content: string }[]> {
+  async said(chat: number | string): Promise<{ role: string; content: string }[]> {
     const threads = (await this.#get(chat, '/threads?limit=200')).data.reverse();
     const found = [];
     for (const { thread_id } of threads) {
@@ -35,7 +35,7 @@ export class ChatMemory {
     return found;
   }
 
-  async questions(chat: number): Promise<string[]> {
+  async questions(chat: number | string): Promise<string[]> {
     return (await this.said(chat)).filter(({ role }) => role === 'user').map(({ content }) => content);
   }
 }

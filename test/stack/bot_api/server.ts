@@ -64,6 +64,8 @@ export class BotApi {
   readonly #chats = new Map<number, Map<number, Shown>>();
   readonly #pending = new Map<number, Update>();
   readonly #delivered = new Map<number, Update>();
+  readonly #moved = new Map<number, number>();
+  readonly #flooded = new Map<number, number>();
   readonly #counts = new Map<string, number>();
   #rules: Rule[] = [];
   #server!: Server;
@@ -89,7 +91,8 @@ export class BotApi {
   }
 
   /** Delivers a message to the bot; a negative chat is a group, in which the bot is mentioned. The update's number. */
-  say(chat: number, text: string, user = { id: Math.abs(chat), is_bot: false, first_name: 'Somebody' }): number {
+  say(chat: number, text: string, more: object = {}): number {
+    const user = { id: Math.abs(chat), is_bot: false, first_name: 'Somebody' };
     const inGroup = chat < 0;
     const mention = `@${ME.username}`;
     const entities = inGroup ? [{ type: 'mention', offset: 0, length: mention.length }] : [];
@@ -101,8 +104,27 @@ export class BotApi {
       chat: inGroup ? { id: chat, type: 'supergroup', title: 'Group' } : { id: chat, type: 'private' },
       text: inGroup ? `${mention} ${text}` : text,
       entities,
+      ...more,
     };
-    const update = { update_id: ++this.#lastUpdate, message };
+    return this.#deliver({ message });
+  }
+
+  /** Makes a group a supergroup, and tells the bot so in both. */
+  migrate(group: number, supergroup: number): void {
+    this.#moved.set(group, supergroup);
+    const head = () => ({ message_id: ++this.#lastMessage, date: Math.floor(Date.now() / 1000) });
+    const chats = [group, supergroup].map((id) => ({ id, type: 'supergroup', title: 'Group' }));
+    this.#deliver({ message: { ...head(), chat: chats[0], migrate_to_chat_id: supergroup } });
+    this.#deliver({ message: { ...head(), chat: chats[1], migrate_from_chat_id: group } });
+  }
+
+  /** Takes no message of the bot to a chat for so many seconds; 0 takes them again. */
+  flood(chat: number, seconds: number): void {
+    this.#flooded.set(chat, seconds);
+  }
+
+  #deliver(content: { readonly message: object }): number {
+    const update = { update_id: ++this.#lastUpdate, ...content };
     this.#pending.set(update.update_id, update);
     return update.update_id;
   }
@@ -147,7 +169,11 @@ export class BotApi {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let body = '';
-    for await (const chunk of request) body += chunk;
+    try {
+      for await (const chunk of request) body += chunk;
+    } catch {
+      return; // its sender was killed meanwhile
+    }
     const [, token, method = ''] = /^\/bot([^/]+)\/(\w+)$/.exec(request.url ?? '') ?? [];
     const parameters = Object.fromEntries(
       [...new URLSearchParams(body)].map(([name, text]) => [name, value(name, text)]),
@@ -162,7 +188,7 @@ export class BotApi {
         request.socket.destroy();
         return;
       }
-      if (fault === '429') throw new Refusal(429, 'Too Many Requests: retry after 1', { retry_after: 1 });
+      if (fault === '429') throw tooMany(1);
       if (fault === '409') throw conflict();
       if (fault === '502') {
         response.writeHead(502, { 'Content-Type': 'text/html' }).end('<h1>502 Bad Gateway</h1>');
@@ -185,6 +211,7 @@ export class BotApi {
       case 'getUpdates':
         return this.#updates(parameters, isGone);
       case 'sendMessage':
+        this.#checkChat(parameters.chat_id);
         return this.#show(parameters, ++this.#lastMessage);
       case 'editMessageText':
         return this.#edit(parameters);
@@ -224,6 +251,16 @@ export class BotApi {
     return [...this.#pending.values()].sort((a, b) => a.update_id - b.update_id).slice(0, limit);
   }
 
+  #checkChat(chat: number): void {
+    const supergroup = this.#moved.get(chat);
+    if (supergroup) {
+      const description = 'Bad Request: group chat was upgraded to a supergroup chat';
+      throw new Refusal(400, description, { migrate_to_chat_id: supergroup });
+    }
+    const seconds = this.#flooded.get(chat);
+    if (seconds) throw tooMany(seconds);
+  }
+
   #edit(parameters: { chat_id: number; message_id: number; text: string; entities?: Entity[] }): object {
     const before = this.#chats.get(parameters.chat_id)?.get(parameters.message_id);
     if (!before) throw new Refusal(400, 'Bad Request: message to edit not found');
@@ -258,6 +295,10 @@ function checkText({ text, entities }: Shown): void {
 /** Whether no half of a surrogate pair stands alone. */
 function isWellFormed(text: string): boolean {
   return Buffer.from(text).toString() === text;
+}
+
+function tooMany(seconds: number): Refusal {
+  return new Refusal(429, `Too Many Requests: retry after ${seconds}`, { retry_after: seconds });
 }
 
 function conflict(): Refusal {

@@ -89,6 +89,6 @@ async def _insist[T](call: Callable[[], Awaitable[T]]) -> T | None:
             return await call()
         except Refused as refused:
             if refused.status < SERVER_ERRORS and refused.status not in BUSY:
-                log.info("Not kept any more", status=refused.status, reason=refused.detail)
+                log.info("The agent refuses", status=refused.status, reason=refused.detail)
                 return None
         await asyncio.sleep(PAUSE)

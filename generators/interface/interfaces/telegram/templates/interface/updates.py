@@ -40,14 +40,13 @@ LAST_WORD = 2.0  # seconds for confirming them
 SOON = 2.0  # seconds until people are told that the agent is away
 CROWD = 50  # unconfirmed updates, of the hundred that Telegram gives, from which on
 SLOW = 1.0  # seconds are too long for the first of them
-KEEPING = 5.0  # seconds that the agent has to keep those that are set aside
 LINE = 100  # messages of one chat, or of one topic, that wait
 MOST = 1000  # messages that wait
 
 log = structlog.get_logger("updates")
 
 
-@dataclass
+@dataclass(eq=False)
 class Pending:
     """An update on its way to an answer."""
 
@@ -75,7 +74,8 @@ class Updates:
         self._unconfirmed: dict[int, Pending | None] = {}  # None: finished at once
         self._resumed = asyncio.Event()
         self._excused: set[Place] = set()
-        self._aside: set[asyncio.Task[None]] = set()
+        self._keeping: dict[Pending, asyncio.Task[None]] = {}
+        self._aside: dict[int, asyncio.Task[None]] = {}
         self._waiting: Counter[Place] = Counter()
         self._lines: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()
 
@@ -100,8 +100,10 @@ class Updates:
     async def _resume(self) -> None:
         """Go on with what an earlier process has set aside."""
         for name, update in await self._inbox.kept():
-            if pending := self._begin(update, first=True):
+            if update.update_id not in self._unconfirmed and (pending := self._begin(update, first=True)):
                 self._put_aside(name, pending)
+            else:
+                await self._inbox.forget(name)
         self._resumed.set()
 
     async def _receive(self) -> None:
@@ -113,10 +115,11 @@ class Updates:
             if confirm is not None:
                 self._unconfirmed = {n: found for n, found in self._unconfirmed.items() if n >= confirm}
             for data in updates:
-                if data["update_id"] not in self._unconfirmed:
-                    self._unconfirmed[data["update_id"]] = self._read(data)
+                number = data["update_id"]
+                if number not in self._unconfirmed:
+                    self._unconfirmed[number] = None if number in self._aside else self._read(data)
             if self._is_held_up():
-                await asyncio.gather(*map(self._keep, self._unanswered()))
+                self._set_aside()
             if unanswered := self._unanswered():
                 tasks = [pending.task for pending in unanswered]
                 await asyncio.wait(tasks, timeout=GLANCE, return_when=asyncio.FIRST_COMPLETED)
@@ -192,21 +195,30 @@ class Updates:
     def _is_held_up(self) -> bool:
         """Whether the first update without an answer keeps Telegram from giving others soon."""
         unanswered = self._unanswered()
-        return len(self._unconfirmed) >= CROWD and bool(unanswered) and time.monotonic() - unanswered[0].since > SLOW
+        if not unanswered or not self._resumed.is_set():
+            return False
+        return len(self._unconfirmed) >= CROWD and time.monotonic() - unanswered[0].since > SLOW
+
+    def _set_aside(self) -> None:
+        for pending in self._unanswered():
+            if pending not in self._keeping:
+                self._keeping[pending] = asyncio.create_task(self._keep(pending))
 
     async def _keep(self, pending: Pending) -> None:
         try:
-            async with asyncio.timeout(KEEPING):
-                name = await self._inbox.keep(pending.update)
-        except (Refused, TimeoutError):
+            name = await self._inbox.keep(pending.update)
+        except Refused:
             return  # it stays with Telegram
-        self._unconfirmed[pending.update.update_id] = None
+        finally:
+            del self._keeping[pending]
+        if pending.update.update_id in self._unconfirmed:
+            self._unconfirmed[pending.update.update_id] = None
         self._put_aside(name, pending)
 
     def _put_aside(self, name: str, pending: Pending) -> None:
-        task = asyncio.create_task(self._forget_in_the_end(name, pending))
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        number = pending.update.update_id
+        self._aside[number] = asyncio.create_task(self._forget_in_the_end(name, pending))
+        self._aside[number].add_done_callback(lambda _: self._aside.pop(number))
 
     async def _forget_in_the_end(self, name: str, pending: Pending) -> None:
         await pending.task
@@ -229,8 +241,8 @@ class Updates:
                     await self._telegram.updates(confirm, AT_ONCE, limit=1)
 
     def _tasks(self) -> set[asyncio.Task[None]]:
-        """Of all messages that have no answer yet."""
-        return {pending.task for pending in self._unanswered()} | self._aside
+        """What messages without an answer wait for."""
+        return {pending.task for pending in self._unanswered()}.union(self._keeping.values(), self._aside.values())
 
     def _unanswered(self) -> list[Pending]:
         """Of the updates that are not confirmed, in their order."""

@@ -173,6 +173,35 @@ def kept(agent: FakeAgent) -> list[str]:
     return [thread for owner, thread in agent.threads if owner == f"telegram:bot{ME['id']}"]
 
 
+async def test_message_that_was_set_aside_and_not_confirmed_is_answered_once(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    """The process was killed between the two."""
+    async with running(bot_settings):
+        await slow_chat(telegram, agent, "Telegram")
+        updates = dict(telegram.updates)
+        for number in range(100):
+            telegram.say("hello", stranger(number))
+        await until(lambda: not telegram.updates and len(kept(agent)) == 2)
+    telegram.updates.update(updates)
+    telegram.flooded.clear()
+    async with running(bot_settings):
+        await until(lambda: not telegram.updates and not kept(agent))
+    assert [text.partition(" ")[2] for text in telegram.texts()] == ["slow one", "after the slow one"]
+
+
+async def test_what_was_set_aside_and_may_not_be_answered_is_forgotten(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+) -> None:
+    async with running(bot_settings):
+        await slow_chat(telegram, agent, "Telegram")
+        for number in range(100):
+            telegram.say("hello", stranger(number))
+        await until(lambda: not telegram.updates and len(kept(agent)) == 2)
+    async with running(bot_settings.model_copy(update={"allowed_users": "@bob_b"})):
+        await until(lambda: not kept(agent))
+
+
 async def test_what_was_set_aside_is_answered_without_a_restart(
     bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
 ) -> None:
@@ -191,7 +220,7 @@ async def test_nothing_is_lost_where_the_agent_goes_away_while_messages_are_set_
     bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
 ) -> None:
     async with running(bot_settings):
-        await slow_chat(telegram, agent, "Telegram")
+        await slow_chat(telegram, agent, "Telegram", 3)
         await agent.stop()
         for number in range(150):
             telegram.say("hello", stranger(number % 30))
