@@ -1,26 +1,51 @@
 #!/usr/bin/env node
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { agentTier } from '../generators/agent/tier.ts';
+import { appCommand } from '../generators/app/command.ts';
+import { databaseTier } from '../generators/db/tier.ts';
+import { interfaceTier } from '../generators/interface/tier.ts';
 import {
   COMMANDS,
+  type Command,
   type CommandId,
-  checkRequest,
-  commands,
+  checkFlags,
+  checkWords,
+  givenAnswers,
   helpText,
   type Request,
   SWITCHES,
+  tierCommand,
+  toRequest,
   valueFlags,
-} from '../generators/app/commands.ts';
-import { Committer } from '../generators/app/commit.ts';
-import { Planner } from '../generators/app/plan.ts';
-import { renderProject } from '../generators/app/render.ts';
-import { errorLine } from '../generators/app/report.ts';
-import type { Terminal } from '../generators/app/terminal.ts';
-import { UsageError } from '../generators/shared/errors.ts';
+} from '../generators/shared/command.ts';
+import { Committer } from '../generators/shared/commit.ts';
+import { readText } from '../generators/shared/disk.ts';
+import type { Host } from '../generators/shared/host.ts';
+import { locate } from '../generators/shared/locate.ts';
 import { installedVersion } from '../generators/shared/package.ts';
+import { Project } from '../generators/shared/project.ts';
+import { renderProject } from '../generators/shared/render.ts';
+import { endOf } from '../generators/shared/report.ts';
+import type { Tier } from '../generators/shared/tier.ts';
+import { inOrder, TIERS, type TierId } from '../generators/shared/tiers.ts';
+import { updateCommand } from '../generators/update/command.ts';
 
-const terminal: Terminal = {
+const tiers: Readonly<Record<TierId, Tier>> = { db: databaseTier, agent: agentTier, interface: interfaceTier };
+
+const commands: Readonly<Record<CommandId, Command>> = {
+  app: appCommand,
+  db: tierCommand(databaseTier),
+  agent: tierCommand(agentTier),
+  interface: tierCommand(interfaceTier),
+  update: updateCommand,
+};
+
+const host: Host = {
+  folder: process.cwd(),
   cwd: process.cwd(),
+  canAsk: Boolean(process.stdin.isTTY && process.stdout.isTTY),
   log: (text) => console.error(text),
+  print: (text) => console.log(text),
   // What asks is loaded where there is something to ask: it takes longer than a whole run without questions.
   async prompt(prompts) {
     const [{ default: input }, { default: select }] = await Promise.all([
@@ -33,23 +58,11 @@ const terminal: Terminal = {
     }
     return answers;
   },
+  read: readText,
 };
 
-/** The first word may name a command, as in `generator-three-tier db --database postgres`. */
-function parse(typed: readonly string[]): Request {
-  const command = COMMANDS.find((name) => name === typed[0]);
-  const args = command ? typed.slice(1) : typed;
-  const { values, positionals } = parseArgs({ args: [...args], options: optionsOf(command ?? 'app'), strict: false });
-  const texts = Object.keys(valueFlags(command ?? 'app'));
-  const flags = Object.entries(values).map(([flag, value]) => [
-    flag,
-    value === true && texts.includes(flag) ? '' : value,
-  ]);
-  return { command: command ?? 'app', words: positionals, flags: Object.fromEntries(flags) };
-}
-
-function optionsOf(command: CommandId): NonNullable<ParseArgsConfig['options']> {
-  const texts = [...Object.keys(valueFlags(command)), commands[command].argument ?? []].flat();
+function optionsOf(command: Command): NonNullable<ParseArgsConfig['options']> {
+  const texts = [...Object.keys(valueFlags(command)), command.argument ?? []].flat();
   return {
     ...Object.fromEntries(texts.map((flag) => [flag, { type: 'string' }])),
     ...Object.fromEntries(Object.keys(SWITCHES).map((flag) => [flag, { type: 'boolean' }])),
@@ -58,21 +71,44 @@ function optionsOf(command: CommandId): NonNullable<ParseArgsConfig['options']> 
   };
 }
 
-async function run(request: Request): Promise<void> {
-  checkRequest(request);
-  const plan = await new Planner(request, terminal).plan();
-  await new Committer(request, terminal, plan).commit(renderProject(plan));
+/** Does what `yo three-tier` does, step by step, without Yeoman, which takes most of the time of a run. */
+async function run(command: Command, request: Request): Promise<void> {
+  const { id } = command;
+  const { switches } = request;
+  const { place, answers } = await locate(id, host, request, givenAnswers(command, request));
+  const project = new Project(host, place, switches['dry-run']);
+  project.give(answers);
+  const own = TIERS.filter((tier) => id === 'app' || id === tier);
+  const wanted = inOrder(new Set([...own, ...(project.stored?.tiers ?? [])])).map((tier) => tiers[tier]);
+  for (const tier of wanted) project.add(tier);
+  if (id !== 'update') {
+    await project.askName(switches);
+    for (const tier of wanted) await project.ask(tier, switches, id === tier.id);
+  }
+  const plan = project.plan();
+  const manner = { ...switches, isUpdate: id === 'update', bail: false };
+  const left = await new Committer(host, plan, manner).commit(renderProject(plan, host.read));
+  if (left) throw left;
+}
+
+/** The first word may name a command, as in `generator-three-tier db --database postgres`. */
+async function main([first, ...others]: readonly string[]): Promise<void> {
+  const named = COMMANDS.find((name) => name === first);
+  const command = commands[named ?? 'app'];
+  const args = named || first === undefined ? others : [first, ...others];
+  const { values, positionals } = parseArgs({ args, options: optionsOf(command), strict: false, allowNegative: true });
+  const { help, version, ...flags } = values;
+  if (version) return console.log(installedVersion());
+  if (help) return console.log(helpText(command));
+  checkFlags(command, Object.keys(flags));
+  checkWords(command, positionals);
+  await run(command, toRequest(command, positionals, flags));
 }
 
 try {
-  const request = parse(process.argv.slice(2));
-  if (request.flags.version) console.log(installedVersion());
-  else if (request.flags.help) console.log(helpText(request.command));
-  else await run(request);
+  await main(process.argv.slice(2));
 } catch (error) {
-  const { name, message } = error as Error;
-  const wasInterrupted = name === 'ExitPromptError';
-  if (wasInterrupted) console.error('Nothing was written.');
-  else console.error(error instanceof UsageError ? errorLine(message) : message);
-  process.exitCode = wasInterrupted ? 130 : 1;
+  const end = endOf(error) ?? { said: (error as Error).message, code: 1 };
+  console.error(end.said);
+  process.exitCode = end.code;
 }

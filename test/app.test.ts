@@ -303,7 +303,6 @@ describe('bad input', () => {
     ['an unknown flag', ['lyco', '--yes', '--databse', 'redis'], /^--databse: there is no such flag; --help/],
     ['an empty output', ['lyco', '--yes', '--output', ''], /^--output: "" is no folder/],
     ["another user's home", ['lyco', '--yes', '--output=~bob/x'], /^--output: "~bob\/x" begins with ~; write/],
-    ['no terminal and no answer', ['lyco'], /^--database: not given, and there is no terminal/],
   ];
   for (const [what, words, message] of cases) {
     it(`is refused in one line that writes nothing: ${what}`, async () => {

@@ -328,19 +328,29 @@ describe('a project in Git', () => {
 
 describe('the difference that --dry-run shows', () => {
   const GREEN = '\u001b[32m';
+  const words = ['app', ...CHANGE, '--dry-run'];
 
-  it('is coloured on a terminal, unless NO_COLOR is set, and plain elsewhere', async () => {
+  it('goes to the standard output, where it can be piped, without colours', async () => {
     const project = await newProject();
-    const shown = async (...person: [] | [{ answers: Record<string, string> }]) =>
-      (await run(project, 'app', [...CHANGE, '--dry-run'], ...person)).lines.join('\n');
-    assert.ok((await shown({ answers: {} })).includes(`${GREEN}+AGENT_PORT=9000`));
-    assert.ok(!(await shown()).includes(GREEN));
-    process.env.NO_COLOR = '1';
-    try {
-      assert.ok(!(await shown({ answers: {} })).includes(GREEN));
-    } finally {
-      delete process.env.NO_COLOR;
-    }
+    const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...words], { cwd: project, encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, /^\+AGENT_PORT=9000$/m);
+    assert.match(stdout, /^ +update \.env\.template$/m);
+    assert.ok(!stdout.includes('\u001b'));
+  });
+
+  it('is coloured on a terminal, unless NO_COLOR is set or it goes into a file', async () => {
+    const project = await newProject();
+    const shown = (to = '', more = {}) => {
+      const command = `${process.execPath} ${BIN} ${words.join(' ')}${to}`;
+      const env = { ...process.env, ...more };
+      return spawnSync('script', ['-qec', command, '/dev/null'], { cwd: project, encoding: 'utf8', env }).stdout;
+    };
+    assert.ok(shown().includes(`${GREEN}+AGENT_PORT=9000`));
+    assert.match(shown('', { NO_COLOR: '1' }), /^\+AGENT_PORT=9000\r?$/m);
+    assert.equal(shown(' >shown'), '');
+    assert.match(contentsOf(project, 'shown'), /^\+AGENT_PORT=9000$/m);
+    assert.ok(!contentsOf(project, 'shown').includes('\u001b'));
   });
 });
 

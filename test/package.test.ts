@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { ROOT } from './support/generate.ts';
@@ -30,27 +30,28 @@ describe('the package as users get it', () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const lines = (stdout + stderr).split('\n').filter((line) => line.trim());
-    return { status, lines, output: stdout + stderr };
+    return { status, stdout, stderr, lines, output: stdout + stderr };
   }
 
-  /** Runs the bin at a terminal where a person types each text once its question stands there; the exit code. */
-  async function typeAtTerminal(cwd: string, typed: readonly [question: RegExp, text: string][]): Promise<number> {
-    const terminal = spawn('script', ['-qec', 'generator-three-tier', '/dev/null'], {
+  /** Runs a command at a terminal where a person types each text once its question stands there. */
+  async function typeAtTerminal(cwd: string, command: string, typed: readonly [question: RegExp, text: string][]) {
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], {
       ...USER,
       cwd,
       env: environment(),
     });
     const open = [...typed];
-    let shown = '';
+    let [shown, all] = ['', ''];
     terminal.stdout.on('data', (text) => {
+      all += text;
       shown += text;
       if (!open[0]?.[0].test(shown)) return;
       shown = '';
       terminal.stdin.write(open.shift()?.[1]);
     });
     const [status] = await once(terminal, 'close');
-    assert.deepEqual(open, [], shown);
-    return status;
+    assert.deepEqual(open, [], all);
+    return { status, shown: all };
   }
 
   /** A new folder that the user owns. */
@@ -106,29 +107,57 @@ describe('the package as users get it', () => {
     });
   }
 
-  it('asks a person at a terminal, by its own bin', async () => {
-    const cwd = folder('asked');
-    const down = '\x1b[B';
-    const status = await typeAtTerminal(cwd, [
-      [/called\?/, 'hades\r'],
-      [/Which database.*navigate/s, `${down}\r`],
-      [/What answers.*navigate/s, `${down}\r`],
-      [/reach the agent.*navigate/s, '\r'],
-    ]);
-    assert.equal(status, 0);
-    const stored = JSON.parse(readFileSync(path.join(cwd, 'agents/hades/.yo-rc.json'), 'utf8'))['generator-three-tier'];
-    assert.deepEqual([stored.database, stored.logic, stored.interface], ['redis', 'business', 'api']);
-  });
+  for (const command of ['yo three-tier', 'generator-three-tier']) {
+    it(`asks a person at a terminal: ${command}`, async () => {
+      const cwd = folder(`asked by ${command}`);
+      const down = '\x1b[B';
+      const { status, shown } = await typeAtTerminal(cwd, command, [
+        [/called\?/, 'hades\r'],
+        [/Which database.*PostgreSQL/s, `${down}\r`],
+        [/What answers.*LangGraph/s, `${down}\r`],
+        [/reach the agent.*API/s, '\r'],
+      ]);
+      assert.equal(status, 0, shown);
+      const config = JSON.parse(readFileSync(path.join(cwd, 'agents/hades/.yo-rc.json'), 'utf8'));
+      const { database, logic, interface: way } = config['generator-three-tier'];
+      assert.deepEqual([database, logic, way], ['redis', 'business', 'api']);
+    });
 
-  it('writes nothing where the person presses Ctrl-C, by its own bin', async () => {
-    const cwd = folder('interrupted');
-    const status = await typeAtTerminal(cwd, [
-      [/called\?/, 'hades\r'],
-      [/Which database.*navigate/s, '\x03'],
-    ]);
-    assert.equal(status, 130);
-    assert.deepEqual(readdirSync(cwd), []);
-  });
+    it(`writes nothing where the person presses Ctrl-C, and says just that: ${command}`, async () => {
+      const cwd = folder(`interrupted by ${command}`);
+      const { status, shown } = await typeAtTerminal(cwd, command, [
+        [/called\?/, 'hades\r'],
+        [/Which database.*PostgreSQL/s, '\x03'],
+      ]);
+      assert.equal(status, 130, shown);
+      assert.match(shown, /Nothing was written\.\r?\n$/);
+      assert.doesNotMatch(shown, /Error|force closed/i);
+      assert.deepEqual(readdirSync(cwd), []);
+    });
+
+    it(`takes flags without a value with one, too, and their opposites: ${command}`, () => {
+      const cwd = folder(`switched by ${command}`);
+      const [program = '', ...first] = command.split(' ');
+      const typed = (...words: string[]) => run(cwd, program, ...first, 'lyco', '--yes', ...words);
+      const shown = typed('--dry-run=true');
+      assert.deepEqual([shown.status, shown.stderr, readdirSync(cwd)], [0, '', []]);
+      assert.match(shown.stdout, /^ +create docker-compose\.yml$/m);
+      const maybe = typed('--force=maybe');
+      assert.deepEqual([maybe.status, maybe.lines.length, readdirSync(cwd)], [1, 1, []], maybe.output);
+      assert.match(maybe.output, /--force: "maybe" is neither true nor false; use --force or --no-force\.$/m);
+      assert.equal(typed('--dry-run=false', '--no-force').status, 0);
+      const template = path.join(cwd, 'agents/lyco/.env.template');
+      const edited = readFileSync(template, 'utf8').replace('AGENT_PORT=8000', 'AGENT_PORT=7000');
+      writeFileSync(template, edited);
+      for (const opposite of ['--force=false', '--no-force']) {
+        assert.equal(typed('--agent-port', opposite === '--no-force' ? '9001' : '9000', opposite).status, 1);
+        assert.equal(readFileSync(template, 'utf8'), edited, opposite);
+      }
+      const noOutput = typed('--no-output');
+      assert.deepEqual([noOutput.status, noOutput.lines.length], [1, 1], noOutput.output);
+      assert.match(noOutput.output, /--no-output: --output takes a value; give one, or leave the flag out\.$/m);
+    });
+  }
 
   it('begins a project with one tier and updates it, by yo and by its own bin', () => {
     const outcomes = [

@@ -98,7 +98,7 @@ for (const fixture of fixtures) {
     it('keeps a file whose edit collides, with the new one beside it, and ends with code 1', async () => {
       const project = unpackFixture(fixture);
       writeFileSync(path.join(project, '.gitignore'), 'mine\n');
-      const { exitCode, lines } = await run(project, 'update');
+      const { exitCode, lines } = await run(project, 'update', ['--yes']);
       assert.equal(exitCode, 1);
       assert.ok(lines.includes('    conflict .gitignore'), lines.join('\n'));
       assert.match(lines.join('\n'), /^\.gitignore: edited where there is something new.* see \.gitignore\.new\.$/m);

@@ -1,8 +1,10 @@
-import { type Options, YeomanCommand } from '../app/yeoman.ts';
+import { TierCommand } from '../shared/tier_command.ts';
+import type { Options } from '../shared/yeoman.ts';
+import { interfaceTier } from './tier.ts';
 
 /** Tier 3, the interface: `yo three-tier:interface`. */
-export default class InterfaceGenerator extends YeomanCommand {
+export default class InterfaceGenerator extends TierCommand {
   constructor(args: string[], options: Options) {
-    super(args, options, 'interface');
+    super(args, options, interfaceTier);
   }
 }

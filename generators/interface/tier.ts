@@ -6,10 +6,15 @@ import type { Interface } from './interfaces/interface.ts';
 
 /** Tier 3, the interface. */
 export const interfaceTier: Tier = {
+  id: 'interface',
   questions: [
     kindQuestion('interface', 'How do people reach the agent?', interfaces, 'api'),
     portQuestion('interfacePort', 'interface-port', 'Port of the interface on 127.0.0.1', 8080),
   ],
+  facts: (answers) => ({
+    interface: { ...interfaces[answers.interface as InterfaceId], id: answers.interface as string },
+    interfacePort: answers.interfacePort,
+  }),
   folders: (answers) => {
     const { folder, parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
     return [

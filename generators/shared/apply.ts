@@ -49,10 +49,11 @@ export interface Edits {
  * After a kill, a full disk or a refusal there is either the whole project or none. An empty folder that is there
  * already may be somebody's working directory, so it is filled like a project that changes.
  *
+ * @param generated - The same as it was generated, if it has been changed since.
  * @throws UsageError where the place cannot be written.
  */
-export function createProject(root: string, files: readonly ProjectFile[]): void {
-  const baseline = { ...NO_BASELINE, files: new Map(files.map((file) => [file.path, file.contents])) };
+export function createProject(root: string, files: readonly ProjectFile[], generated = files): void {
+  const baseline = { ...NO_BASELINE, files: new Map(generated.map((file) => [file.path, file.contents])) };
   if (existsSync(root)) {
     updateProject(root, { write: files.map((file) => ({ ...file, was: null })), remove: [] }, baseline);
     return;

@@ -91,7 +91,7 @@ function keptMode(theirs: number, ours: number): number {
   return ours & 0o111 ? theirs | ((theirs & 0o444) >> 2) : theirs;
 }
 
-function merge(theirs: string, base: string, ours: string): { text: string; conflict: boolean } {
+export function merge(theirs: string, base: string, ours: string): { text: string; conflict: boolean } {
   const regions = diff3Merge(theirs.split('\n'), base.split('\n'), ours.split('\n'));
   const lines = regions.flatMap(({ ok, conflict }) =>
     conflict ? ['<<<<<<< yours', ...conflict.a, '=======', ...conflict.b, '>>>>>>> generated'] : (ok ?? []),

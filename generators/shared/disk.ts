@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { explainFileError, UsageError } from './errors.ts';
 
@@ -64,4 +64,14 @@ function statusOf(target: string): Stats | undefined {
 function foldersOf(file: string): string[] {
   const folders = file.split('/').slice(0, -1);
   return folders.map((_, depth) => folders.slice(0, depth + 1).join('/'));
+}
+
+/** The text of a file, or undefined where there is none. */
+export function readText(file: string): string | undefined {
+  if (!existsSync(file)) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw explainFileError(error, `read ${file}`, 'make it readable and run the command again');
+  }
 }

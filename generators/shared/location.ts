@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { BASELINE } from './baseline.ts';
-import { explainFileError, UsageError } from './errors.ts';
+import { UsageError } from './errors.ts';
+import type { Host } from './host.ts';
 import type { Answers, KnownAnswers, Question } from './questions.ts';
 import { inOrder, isTier, TIERS, type Tiers } from './tiers.ts';
 
@@ -13,9 +14,21 @@ const PACKAGE = 'generator-three-tier';
 /** What an empty folder may hold: a fresh repository, and what a run that was killed had begun. */
 const IGNORED: ReadonlySet<string> = new Set(['.git', path.dirname(BASELINE)]);
 
+type Read = Host['read'];
+type Config = Readonly<Record<string, unknown>>;
+
+/** What to do where a folder cannot be used. */
+export interface Advice {
+  readonly inside: string;
+  readonly taken: string;
+  /** Where the project in it has another name. */
+  readonly renamed: string;
+}
+
 /** What a project keeps in that file. */
 export interface Stored {
-  readonly answers: Partial<Answers>;
+  /** The answers as they stand there, and what else somebody has written beside them. */
+  readonly config: Config;
   readonly tiers: Tiers;
   /** That of this package which wrote the project last; undefined where it was one that did not note it. */
   readonly version: string | undefined;
@@ -24,35 +37,36 @@ export interface Stored {
 /**
  * What the project in `folder` has stored, or undefined where it is no project of ours.
  *
- * @throws UsageError where it cannot be read, or does not answer `questions`.
+ * @throws UsageError where it cannot be read.
  */
-export function readStored(folder: string, questions: readonly Question[]): Stored | undefined {
-  const stored = readConfig(folder)?.[PACKAGE];
-  if (stored === undefined) return undefined;
-  if (!isAnswers(stored)) {
+export function readStored(folder: string, read: Read): Stored | undefined {
+  const config = readConfig(folder, read)?.[PACKAGE];
+  if (config === undefined) return undefined;
+  if (!isAnswers(config)) {
     const file = path.join(folder, CONFIG);
     throw new UsageError(`${file}: "${PACKAGE}" holds no project's name; restore it from your version control.`);
   }
-  const { version } = stored;
-  return { ...parseStored(folder, stored, questions), version: typeof version === 'string' ? version : undefined };
+  const { version, tiers = TIERS } = config;
+  const parsed = inFile(folder, () => parseTiers(tiers));
+  return { config, tiers: parsed, version: typeof version === 'string' ? version : undefined };
 }
 
 /** Whether a project stands in `folder`, although its answers may have been damaged since. */
-export function isProject(folder: string): boolean {
+export function isProject(folder: string, read: Read): boolean {
   if (existsSync(path.join(folder, BASELINE))) return true;
   try {
-    return isAnswers(readConfig(folder)?.[PACKAGE]);
+    return isAnswers(readConfig(folder, read)?.[PACKAGE]);
   } catch {
     return false; // somebody else's file, which need not be read
   }
 }
 
 /** The project that `folder` lies in, if there is one. */
-export function outerProject(folder: string): string | undefined {
-  return ancestors(folder).find(isProject);
+export function outerProject(folder: string, read: Read): string | undefined {
+  return ancestors(folder).find((ancestor) => isProject(ancestor, read));
 }
 
-function isAnswers(stored: unknown): stored is Record<string, unknown> {
+function isAnswers(stored: unknown): stored is Config {
   return isObject(stored) && typeof stored.name === 'string';
 }
 
@@ -60,11 +74,20 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function parseStored(folder: string, stored: Record<string, unknown>, questions: readonly Question[]) {
-  const known = questions.filter(({ key }) => stored[key] !== undefined);
+/**
+ * The answers to `questions` that the project in `folder` has stored.
+ *
+ * @throws UsageError where one of them is not valid.
+ */
+export function storedAnswers(folder: string, { config }: Stored, questions: readonly Question[]): Partial<Answers> {
+  const known = questions.filter(({ key }) => config[key] !== undefined);
+  return inFile(folder, () => Object.fromEntries(known.map(({ key, parse }) => [key, parse(String(config[key]))])));
+}
+
+/** Names the file in what is wrong with it. */
+function inFile<Value>(folder: string, parse: () => Value): Value {
   try {
-    const answers = Object.fromEntries(known.map(({ key, parse }) => [key, parse(String(stored[key]))]));
-    return { answers, tiers: parseTiers(stored.tiers ?? TIERS) };
+    return parse();
   } catch (error) {
     throw new UsageError(`${path.join(folder, CONFIG)}: ${(error as Error).message}`);
   }
@@ -75,20 +98,13 @@ function parseTiers(value: unknown): Tiers {
   throw new UsageError(`tiers: ${JSON.stringify(value)} is not a list of tiers; use ${TIERS.join(', ')}.`);
 }
 
-function readConfig(folder: string): Record<string, unknown> | undefined {
+function readConfig(folder: string, read: Read): Record<string, unknown> | undefined {
   const file = path.join(folder, CONFIG);
-  if (!existsSync(file)) return undefined;
-  const config = parseJson(readText(file));
+  const text = read(file);
+  if (text === undefined) return undefined;
+  const config = parseJson(text);
   if (isObject(config)) return config;
   throw new UsageError(`${file} is not valid JSON with an object; restore it from your version control.`);
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw explainFileError(error, `read ${file}`, 'make it readable and run the command again');
-  }
 }
 
 function parseJson(text: string): unknown {
@@ -103,12 +119,12 @@ function parseJson(text: string): unknown {
  * The contents of a project's `.yo-rc.json`. What else stands there, of other generators say, stays; where nothing has
  * changed, it stays as it is written.
  */
-export function storedContents(root: string, answers: KnownAnswers, tiers: Tiers, version: string): string {
-  const before = readConfig(root) ?? {};
+export function storedContents(root: string, read: Read, answers: KnownAnswers, tiers: Tiers, version: string): string {
+  const before = readConfig(root, read) ?? {};
   const ours = { ...(before[PACKAGE] as object | undefined), ...answers, tiers: inOrder(tiers), version };
   const sorted = Object.fromEntries(Object.entries(ours).sort(([a], [b]) => (a < b ? -1 : 1)));
   const after = { ...before, [PACKAGE]: sorted };
-  if (isDeepStrictEqual(before, after)) return readFileSync(path.join(root, CONFIG), 'utf8');
+  if (isDeepStrictEqual(before, after)) return read(path.join(root, CONFIG)) as string;
   return `${JSON.stringify(after, null, 2)}\n`;
 }
 
@@ -118,8 +134,8 @@ export function storedContents(root: string, answers: KnownAnswers, tiers: Tiers
  * @param advice - Where to go instead: out of another project, and out of a folder that is taken.
  * @throws UsageError
  */
-export function checkNewRoot(root: string, advice: { readonly inside: string; readonly taken: string }): void {
-  const outer = outerProject(root);
+export function checkNewRoot(root: string, read: Read, advice: Advice): void {
+  const outer = outerProject(root, read);
   if (outer) throw new UsageError(`${root} lies inside the project ${outer}; ${advice.inside}.`);
   if (!existsSync(root)) return;
   if (existsSync(path.join(root, BASELINE))) {

@@ -1,5 +1,8 @@
 import path from 'node:path';
-import type { KnownAnswers, Question } from './questions.ts';
+import type { Facts, TemplateData } from './data.ts';
+import { type ProjectFile, renderOverlay } from './overlay.ts';
+import type { Answers, KnownAnswers, Question } from './questions.ts';
+import { hasFile, type TierId, type Tiers } from './tiers.ts';
 
 /** What every tier has that is written in Python. */
 export const PYTHON = path.join(import.meta.dirname, 'python');
@@ -8,12 +11,31 @@ export const HTTP = path.join(import.meta.dirname, 'http');
 
 /** What one tier of a project is made from. */
 export interface Tier {
+  readonly id: TierId;
   /** What it alone asks. */
   readonly questions: readonly Question[];
   /** Questions of other tiers whose answers it needs too. */
   readonly others?: readonly Question[];
-  /** The folders of templates that make it up. */
+  /** @throws UsageError where a project cannot go from the answers of `before` to the new ones. */
+  readonly check?: (before: Partial<Answers>, answers: KnownAnswers) => void;
+  /** What all templates see of it. */
+  readonly facts: (answers: KnownAnswers) => Facts;
+  /** The folders of templates that make it up, laid out as the project. */
   readonly folders: (answers: KnownAnswers) => string[];
-  /** Those that other tiers have as well, which are laid out as the folder of the tier. */
+  /** Those that belong to other tiers too, laid out as the folder of this tier. */
   readonly shared: (answers: KnownAnswers) => string[];
+}
+
+/** The questions whose answers make a tier. */
+export function neededFor({ questions, others = [] }: Tier): readonly Question[] {
+  return [...others, ...questions];
+}
+
+/** The files of one tier in a project that has `tiers`. */
+export function renderTier(tier: Tier, answers: KnownAnswers, tiers: Tiers, data: TemplateData): ProjectFile[] {
+  const isWanted = (file: string) => hasFile(file, tier.id, tiers);
+  return [
+    ...tier.folders(answers).flatMap((folder) => renderOverlay(folder, data, isWanted)),
+    ...tier.shared(answers).flatMap((folder) => renderOverlay(folder, data, isWanted, tier.id)),
+  ];
 }

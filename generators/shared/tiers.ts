@@ -26,14 +26,14 @@ export function missingFrom(tiers: Tiers): TierId[] {
 }
 
 /**
- * Whether a project that has `tiers` has this file, which a template of `owner` makes. The folder of a tier is there
- * when the tier is, whoever writes into it: a database brings the agent's memory along. The scripts in ops/ start,
- * check or move all three tiers, so they come with the last.
+ * Whether a project that has `tiers` gets this file from the tier `owner`. A tier alone writes into its folder: the
+ * agent's memory, which a database has a template for, comes with the agent. The scripts in ops/ start, check or move
+ * all three tiers, so they come with the last.
  */
 export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
   const [folder] = file.split('/');
-  if (isTier(folder)) return tiers.has(folder);
-  return folder === 'ops' ? missingFrom(tiers).length === 0 : tiers.has(owner);
+  if (isTier(folder)) return folder === owner;
+  return folder !== 'ops' || missingFrom(tiers).length === 0;
 }
 
 /** What the tiers have in common, however many there are; everything else that is common needs all three. */

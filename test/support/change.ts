@@ -3,9 +3,9 @@
  * of templates; makes the project where there is none.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { changeProject } from '../../generators/app/change.ts';
 import { createProject, finishPending } from '../../generators/shared/apply.ts';
 import { NO_BASELINE, readBaseline } from '../../generators/shared/baseline.ts';
+import { changeProject } from '../../generators/shared/change.ts';
 import { compare } from '../../generators/shared/changes.ts';
 import type { ProjectFile } from '../../generators/shared/overlay.ts';
 

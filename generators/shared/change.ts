@@ -1,8 +1,8 @@
-import { type Edits, type Replacement, updateProject } from '../shared/apply.ts';
-import type { Baseline } from '../shared/baseline.ts';
-import { type Change, nextBaseline } from '../shared/changes.ts';
-import { look } from '../shared/disk.ts';
-import type { ProjectFile } from '../shared/overlay.ts';
+import { type Edits, type Replacement, updateProject } from './apply.ts';
+import type { Baseline } from './baseline.ts';
+import { type Change, nextBaseline } from './changes.ts';
+import { look } from './disk.ts';
+import type { ProjectFile } from './overlay.ts';
 
 /** What to do about a file that was edited where there is something new. */
 export type Choice = 'keep' | 'take' | 'merge';

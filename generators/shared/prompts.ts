@@ -1,5 +1,6 @@
-import { UsageError } from '../shared/errors.ts';
-import type { Answer, Answers, KnownAnswers, Question } from '../shared/questions.ts';
+import { UsageError } from './errors.ts';
+import type { Host } from './host.ts';
+import type { Answer, Answers, KnownAnswers, Question } from './questions.ts';
 
 interface PromptBase {
   readonly name: string;
@@ -12,13 +13,27 @@ export type Prompt =
   | (PromptBase & { readonly type: 'input'; readonly validate: (value: string) => true | string })
   | (PromptBase & { readonly type: 'select'; readonly choices: { name: string; value: string }[] });
 
-/** Whether a person can be asked. */
-export function isInteractive(): boolean {
-  return Boolean(process.stdin.isTTY && process.stdout.isTTY);
+/**
+ * Asks a person.
+ *
+ * @param suggestions - Answers to suggest in place of the defaults.
+ * @throws UsageError where nobody is there to answer, or an answer is not valid: not every host checks that.
+ */
+export async function ask(
+  host: Host,
+  questions: readonly Question[],
+  suggestions: Partial<Answers> = {},
+): Promise<Partial<Answers>> {
+  const [first] = questions;
+  if (!first) return {};
+  if (!host.canAsk) throw missingAnswer(first);
+  const prompts = questions.map((question) => toPrompt(question, suggestions[question.key] ?? question.default));
+  const answers = await host.prompt(prompts);
+  return Object.fromEntries(questions.map(({ key, parse }) => [key, parse(String(answers[key]))]));
 }
 
 /** The question as a prompt that suggests `suggestion`. */
-export function toPrompt({ key, message, choices, parse }: Question, suggestion: Answer | undefined): Prompt {
+function toPrompt({ key, message, choices, parse }: Question, suggestion: Answer | undefined): Prompt {
   const prompt = { name: key, message, ...(suggestion === undefined ? {} : { default: String(suggestion) }) };
   if (!choices) return { ...prompt, type: 'input', validate: (value) => reasonAgainst(parse, value) };
   const options = Object.entries(choices).map(([value, { label }]) => ({ name: label, value }));

@@ -1,13 +1,10 @@
-import { type LogicId, logics } from '../agent/logics/index.ts';
 import type { Logic } from '../agent/logics/logic.ts';
 import type { Database } from '../db/databases/database.ts';
-import { type DatabaseId, databases } from '../db/databases/index.ts';
-import { type InterfaceId, interfaces } from '../interface/interfaces/index.ts';
 import type { Interface } from '../interface/interfaces/interface.ts';
-import { pinned } from '../shared/images.ts';
-import type { Secret } from '../shared/kinds.ts';
-import type { KnownAnswers } from '../shared/questions.ts';
-import { missingFrom, phrase, type TierId, type Tiers } from '../shared/tiers.ts';
+import { pinned } from './images.ts';
+import type { Secret } from './kinds.ts';
+import type { KnownAnswers } from './questions.ts';
+import { missingFrom, phrase, type TierId, type Tiers } from './tiers.ts';
 
 /** What the templates see. */
 export interface TemplateData {
@@ -30,25 +27,27 @@ export interface TemplateData {
   readonly pinned: (image: string) => string;
 }
 
-export function templateData(answers: KnownAnswers, tiers: Tiers): TemplateData {
-  const { name } = answers;
-  const database = answers.database && databases[answers.database as DatabaseId];
-  const logic = answers.logic && logics[answers.logic as LogicId];
-  const interface_ = answers.interface && interfaces[answers.interface as InterfaceId];
+/** What a tier has to say for the templates of all. */
+export type Facts = Partial<Pick<TemplateData, 'agentPort' | 'interfacePort' | 'database' | 'logic' | 'interface'>>;
+
+/** @param facts - Of every tier that is there. */
+export function templateData({ name }: KnownAnswers, tiers: Tiers, facts: readonly Facts[]): TemplateData {
   const missing = missingFrom(tiers);
-  const facts = {
+  const found: Facts = Object.assign({}, ...facts);
+  const data = {
     name,
-    identifier: identifierOf(name, database || undefined),
+    identifier: identifierOf(name, found.database),
     tiers: { db: tiers.has('db'), agent: tiers.has('agent'), interface: tiers.has('interface') },
     missing,
     missingPhrase: phrase(missing),
-    agentPort: answers.agentPort,
-    interfacePort: answers.interfacePort,
-    database: database ? { ...database, id: answers.database as string, url: database.url(name) } : undefined,
-    logic: logic ? { ...logic, id: answers.logic as string } : undefined,
-    interface: interface_ ? { ...interface_, id: answers.interface as string } : undefined,
+    agentPort: undefined,
+    interfacePort: undefined,
+    database: undefined,
+    logic: undefined,
+    interface: undefined,
+    ...found,
   };
-  return { ...facts, secrets: secretsOf(facts), pinned };
+  return { ...data, secrets: secretsOf(data), pinned };
 }
 
 /** What the agent's database and its user are called: the agent's name, unless the database keeps that for itself. */

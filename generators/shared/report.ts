@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { styleText } from 'node:util';
 import { createTwoFilesPatch } from 'diff';
-import type { Action, Change } from '../shared/changes.ts';
 import type { OpenConflict } from './change.ts';
+import type { Action, Change } from './changes.ts';
 import type { TemplateData } from './data.ts';
+import { UsageError } from './errors.ts';
 
 /** What each action is called in the report; those without a word are not worth a line. */
 const VERBS: Partial<Record<Action, string>> = {
@@ -60,11 +61,11 @@ function linesWith(verbs: Partial<Record<Action, string>>, changes: readonly Cha
 /** Compiled from the file beside it; nobody reads its hundreds of hashes. */
 const LOCK = /requirements(-dev)?\.txt$/;
 
-/** What a change does to the lines of a file. */
-export function diffOf({ path: file, theirs = '', ours = '', result = ours }: Change): string {
+/** What a change does to the lines of a file, in colours where the stream that it goes to shows them. */
+export function diffOf({ path: file, theirs = '', ours = '', result = ours }: Change, to: NodeJS.WriteStream): string {
   const [, ...lines] = createTwoFilesPatch(file, file, theirs, result, '', '', { context: 2 }).split('\n');
   const shown = LOCK.test(file) ? [...lines.slice(0, 2), '@@ another lock @@', ''] : lines;
-  return shown.map(colour).join('\n');
+  return isColoured(to) ? shown.map(colour).join('\n') : shown.join('\n');
 }
 
 /** What to say where the owner's file was kept and the new one written beside it. */
@@ -100,9 +101,18 @@ const ADDITIONS: Readonly<Record<TemplateData['missing'][number], string>> = {
   interface: 'adds the interface',
 };
 
-/** The one line that a UsageError shows. */
-export function errorLine(message: string): string {
-  return `${isColoured(process.stderr) ? styleText('red', '✖') : '✖'} ${message}`;
+/** How a run ends early: what is said, and the exit code. */
+export interface End {
+  readonly said: string;
+  readonly code: number;
+}
+
+/** The end that an error stands for; undefined where it is none of ours. */
+export function endOf(error: unknown): End | undefined {
+  const { name, message } = error as Error;
+  if (name === 'ExitPromptError') return { said: 'Nothing was written.', code: 130 }; // Ctrl-C at a question
+  if (!(error instanceof UsageError)) return undefined;
+  return { said: `${isColoured(process.stderr) ? styleText('red', '✖') : '✖'} ${message}`, code: 1 };
 }
 
 function isColoured(stream: NodeJS.WriteStream): boolean {
@@ -110,7 +120,6 @@ function isColoured(stream: NodeJS.WriteStream): boolean {
 }
 
 function colour(line: string): string {
-  if (!isColoured(process.stdout)) return line;
   if (line.startsWith('+')) return styleText('green', line);
   if (line.startsWith('-')) return styleText('red', line);
   return line.startsWith('@') ? styleText('cyan', line) : line;
