@@ -59,13 +59,13 @@ describe('images that are pinned by digest', () => {
     }
   });
   after(async () => {
+    registry?.kill();
     if (stack) await stack.remove();
     // By reference: by its id, an image would lose its other names, too.
     const format = '{{.Repository}}{{if eq .Tag "<none>"}}@{{.Digest}}{{else}}:{{.Tag}}{{end}}';
     const references = ['image', 'ls', '--digests', '--format', format, '--filter', `reference=${host}/*`];
     const found = await docker('', ...references);
     if (found) await docker('', 'image', 'rm', ...new Set(found.split('\n')));
-    registry?.kill();
   });
 
   it('are named by tag and digest in what a release generates', async () => {
