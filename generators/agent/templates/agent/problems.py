@@ -35,7 +35,7 @@ KNOWN = {
     KeyReused: (422, "This Idempotency-Key was used with another message, thread or title."),
     LogicBroke: (500, "The agent could not answer."),
     LogicFailed: (502, "Something that the agent needs did not answer."),
-    Declined: (400, "The model's provider refuses this message. Please put it another way."),
+    Declined: (400, "The service that the agent asks refuses this message. Please put it another way."),
     NoReply: (502, "The agent came to no answer. Please try again."),
     TooLong: (413, "That is more than the agent can read at once. Make it shorter, or send it in parts."),
     TookTooLong: (502, "The answer took longer than it may."),
