@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import structlog
-from telegram import Bot, Message, ReplyParameters
+from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
 from telegram.error import RetryAfter, TelegramError
 
 from access import Pace
@@ -48,7 +48,13 @@ class Notices:
         """Send a text in reply to a message, once and now. Raises `TelegramError`."""
         place = Place.of(message)
         to = ReplyParameters(message.message_id, allow_sending_without_reply=True)
-        await self._bot.send_message(place.chat, text, message_thread_id=place.topic, reply_parameters=to)
+        await self._bot.send_message(
+            place.chat,
+            text,
+            message_thread_id=place.topic,
+            reply_parameters=to,
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+        )
 
     async def _send_all(self) -> None:
         while True:
