@@ -11,6 +11,10 @@ const YO = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')).dev
 /** Root becomes somebody else, since yo refuses to be root and root may write anywhere. */
 const USER = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
 
+const FLAGS = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'];
+/** What Compose asks for in .env, as far as the template leaves it blank. */
+const SECRETS = { DB_PASSWORD: 'x', DB_ADMIN_PASSWORD: 'x', AGENT_TOKEN: 'x', API_KEYS: 'x:x' };
+
 /** The packed package, installed beside yo into an empty folder by a user with an own, empty home. */
 describe('the package as users get it', () => {
   let home: string;
@@ -70,8 +74,7 @@ describe('the package as users get it', () => {
     const packed = spawnSync('npm', ['pack', '--pack-destination', home], { cwd: ROOT, encoding: 'utf8' });
     assert.equal(packed.status, 0, packed.stderr);
     const tarball = readdirSync(home).find((file) => file.endsWith('.tgz'));
-    const flags = ['--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'];
-    const installed = run(home, 'npm', 'install', ...flags, `yo@${YO}`, `./${tarball}`);
+    const installed = run(home, 'npm', 'install', ...FLAGS, `yo@${YO}`, `./${tarball}`);
     assert.equal(installed.status, 0, installed.output);
   });
 
@@ -174,6 +177,102 @@ describe('the package as users get it', () => {
       return [begun.lines, readTree(cwd)] as const;
     });
     assert.deepEqual(outcomes[0], outcomes[1]);
+  });
+
+  describe('with the generator of docs/building-on-it.md beside it', () => {
+    before(function () {
+      this.timeout(300_000);
+      const page = readFileSync(path.join(ROOT, 'docs/building-on-it.md'), 'utf8');
+      const files = [...page.matchAll(/^`([\w./]+)`.*:\n\n```\w+\n([\s\S]*?)^```$/gm)];
+      assert.equal(files.length, 4);
+      const acme = folder('generator-acme');
+      for (const [, file = '', contents = ''] of files) {
+        mkdirSync(path.dirname(path.join(acme, file)), { recursive: true });
+        writeFileSync(path.join(acme, file), contents);
+      }
+      const installed = run(home, 'npm', 'install', ...FLAGS, './generator-acme');
+      assert.equal(installed.status, 0, installed.output);
+    });
+
+    it('writes a project that its service, its package, its section and its file are in', () => {
+      const cwd = folder('acme');
+      writeFileSync(path.join(cwd, 'package.json'), '{}');
+      const { status, output } = run(cwd, 'yo', 'acme', 'lyco');
+      assert.equal(status, 0, output);
+      const project = path.join(cwd, 'agents/lyco');
+      const files = readTree(project);
+      assert.match(files.get('docker-compose.yml') ?? '', /\n {2}lyco-cache:\n[\s\S]*\nnetworks:\n/);
+      assert.match(files.get('agent/requirements.in') ?? '', /^redis$/m);
+      assert.match(files.get('README.md') ?? '', /\n## Cache\n\nWhat is dear/);
+      assert.match(files.get('agent/cache.py') ?? '', /^"""The cache of lyco\."""$/m);
+      assert.deepEqual(JSON.parse(readFileSync(path.join(cwd, '.yo-rc.json'), 'utf8')), {
+        'generator-acme': { agents: ['lyco'] },
+      });
+      assert.match(output, /Other generators have changed [^\n]*docker-compose\.yml/);
+      assert.match(output, /Compile agent\/requirements\.txt again/);
+      const config = spawnSync('docker', ['compose', '--env-file', '.env.template', 'config', '--services'], {
+        cwd: project,
+        encoding: 'utf8',
+        env: { ...process.env, ...SECRETS },
+      });
+      if (!config.error) assert.match(config.stdout, /^lyco-cache$/m, config.stderr);
+      const updated = run(project, 'yo', 'three-tier:update');
+      assert.deepEqual([updated.status, updated.lines.at(-1)], [0, 'lyco is up to date.'], updated.output);
+      assert.deepEqual(readTree(project), files);
+    });
+
+    it('asks at a terminal where it composes in prompting', async () => {
+      const cwd = folder('acme-ask');
+      const { status, shown } = await typeAtTerminal(cwd, 'yo acme:ask lyco', [[/talk to it\?.*in Telegram/s, '\r']]);
+      assert.equal(status, 0, shown);
+      assert.match(readFileSync(path.join(cwd, 'agents/lyco/docker-compose.yml'), 'utf8'), /TELEGRAM_BOT_TOKEN/);
+    });
+
+    it('ends with the reason where an answer is wrong, and writes nothing', () => {
+      const cwd = folder('acme-wrong');
+      const { status, output } = run(cwd, 'yo', 'acme', 'No Name');
+      assert.equal(status, 1);
+      assert.match(output, /^name: "No Name" must be .*; try "no-name"\.$/m);
+      assert.deepEqual(readdirSync(cwd), []);
+    });
+
+    it('is shown in a dry run: ours by us, its own by Yeoman', () => {
+      const cwd = folder('acme-dry');
+      const { status, stdout, output } = run(cwd, 'yo', 'acme', 'lyco', '--dry-run');
+      assert.equal(status, 0, output);
+      assert.match(stdout, /^ +create docker-compose\.yml$/m);
+      assert.match(output, /^Yeoman shows what the other generators would write\.$/m);
+      assert.deepEqual(readdirSync(cwd), []);
+    });
+
+    it('is listed by yo with its commands, as ours are', () => {
+      const { output } = run(home, 'yo', '--generators');
+      assert.match(output, /^ {2}acme\n {4}ask$/m);
+      assert.match(output, /^ {2}three-tier\n( {4}(agent|db|interface|update)\n?){4}$/m);
+    });
+  });
+
+  it('can be imported by another package, with its types', () => {
+    const cwd = folder('importing');
+    writeFileSync(
+      path.join(cwd, 'index.mts'),
+      `import type Generator from 'yeoman-generator';
+import App from 'generator-three-tier/generators/app';
+import type Database from 'generator-three-tier/generators/db';
+export const composable: (new (args: string[], options: never) => Generator<never, never>) = App as never;
+export type Name = Database['command']['id'];
+export const name: Name = 'db';
+`,
+    );
+    const flags = ['--module', 'nodenext', '--strict', '--noEmit', '--skipLibCheck', '--types', 'node'];
+    const types = ['--typeRoots', path.join(ROOT, 'node_modules/@types')];
+    const checked = spawnSync(path.join(ROOT, 'node_modules/.bin/tsc'), [...flags, ...types, 'index.mts'], {
+      cwd,
+      encoding: 'utf8',
+    });
+    assert.equal(checked.status, 0, checked.stdout);
+    const script = "import('generator-three-tier/generators/app').then(({ default: App }) => console.log(App.name))";
+    assert.deepEqual(run(home, process.execPath, '--eval', script).lines, ['AppGenerator']);
   });
 
   it('changes nothing in a project of which it may not write a folder', () => {
