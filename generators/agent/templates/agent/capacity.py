@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # bytes, or "max"
+MEMORY_LIMITS = (  # bytes, or "max"; the second is that of older machines
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 IDLE = 192 * 2**20  # bytes that the agent takes while it answers nothing, with something to spare
-NO_LIMIT = 256  # turns, where the container has no limit
+NO_LIMIT = 256  # turns, however much memory there is
 
 
 def most_turns(turn_bytes: int) -> int:
@@ -13,8 +16,6 @@ def most_turns(turn_bytes: int) -> int:
     Args:
         turn_bytes: what one of them takes.
     """
-    try:
-        limit = int(MEMORY_LIMIT.read_text())
-    except (OSError, ValueError):
-        return NO_LIMIT
-    return max(1, (limit - IDLE) // turn_bytes)
+    limits = [file.read_text().strip() for file in MEMORY_LIMITS if file.exists()]
+    fitting = [(int(limit) - IDLE) // turn_bytes for limit in limits if limit.isdecimal()]
+    return max(1, min([NO_LIMIT, *fitting]))
