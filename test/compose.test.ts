@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Generator from 'yeoman-generator';
 import { createHelpers } from 'yeoman-test';
@@ -368,7 +368,7 @@ describe('under yeoman-test', () => {
     assert.deepEqual(Object.keys(snapshot).sort(), [...written.keys()].map((file) => `agents/hades/${file}`).sort());
     assert.match(snapshot['agents/hades/docker-compose.yml']?.contents ?? '', /^name: hades$/m);
     result.assertFileContent('agents/hades/docker-compose.yml', 'hades-mongo:');
-    rmSync(result.cwd, { recursive: true });
+    result.cleanup();
   });
 
   it('withYoRcConfig stands for a project that is there', async () => {
@@ -377,7 +377,7 @@ describe('under yeoman-test', () => {
     assert.deepEqual(result.askedQuestions, []);
     result.assertFileContent('docker-compose.yml', 'hades-redis:');
     result.assertJsonFileContent('.yo-rc.json', { 'generator-three-tier': { ...config, agentPort: 8000 } });
-    rmSync(result.cwd, { recursive: true });
+    result.cleanup();
   });
 
   it('a run that fails is rejected, and nothing is written', async () => {
@@ -388,6 +388,6 @@ describe('under yeoman-test', () => {
     });
     assert.deepEqual(readdirSync(context.targetDirectory as string), []);
     assert.equal(process.exitCode, undefined);
-    rmSync(context.targetDirectory as string, { recursive: true });
+    context.cleanup();
   });
 });

@@ -1,10 +1,13 @@
 import path from 'node:path';
 import Generator from 'yeoman-generator';
 import { createHelpers } from 'yeoman-test';
-import { GENERATORS } from './generate.ts';
+import { GENERATORS, ROOT } from './generate.ts';
 
 type Context = ReturnType<ReturnType<typeof createHelpers>['create']>;
 export type Step = (generator: Generator) => unknown;
+
+/** yeoman-test works in the folder of its run, and leaves the process there. */
+afterEach(() => process.chdir(ROOT));
 
 /** The steps of a generator of another package, by the priorities of Yeoman. */
 export type Steps = Partial<
