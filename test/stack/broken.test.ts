@@ -76,6 +76,7 @@ for (const logic of Object.keys(logics) as LogicId[]) {
         await until('it is ended', 120, async () => (await restarts()) > before);
         assert.match(await log(), /Fatal Python error: Aborted[\s\S]*File "\/app\/logic\.py", line \d+/);
         await started;
+        await until('it is back', 120, async () => (await client.newThread()) !== '');
         assert.ok(await client.insist(await client.newThread(), 'hello', 120));
       });
     }
