@@ -47,7 +47,7 @@ def reply_in(stream: str) -> str:
 
 
 def main() -> None:
-    """Sign in, begin a conversation, talk, read back what was stored, delete it."""
+    """Sign in, begin a conversation, talk, read back what was stored, delete it, sign out."""
     visitor = Visitor()
     visitor.expect(401, "GET", "/threads")
     visitor.expect(204, "POST", "/session", {"password": os.environ["WEB_PASSWORD"]})
@@ -61,6 +61,10 @@ def main() -> None:
     finally:
         visitor.expect(204, "DELETE", thread)
     visitor.expect(404, "GET", f"{thread}/messages")
+    signed_in = dict(visitor.headers)
+    visitor.expect(204, "DELETE", "/session")
+    visitor.headers = signed_in
+    visitor.expect(401, "GET", "/threads")  # the cookie that was taken back counts no more
 
 
 if __name__ == "__main__":

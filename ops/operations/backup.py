@@ -28,6 +28,8 @@ def back_up(context: Context, compose: Compose) -> Path:
     Raises:
         Failure: no backup was written, and older ones are as they were; or only its upload failed.
     """
+    if not compose.value("BACKUP_KEY"):
+        raise Failure(f"BACKUP_KEY in {compose.env_file} is blank, and a backup is signed with it: ops/three-tier env")
     keep = backups.parse_keep(compose.value("BACKUP_KEEP"), compose.env_file)
     days = _days(compose)
     context.console.step(f"back up {compose.name}")

@@ -235,7 +235,7 @@ HOURS = 24  # unless BACKUP_KEEP says another number
 
 
 def parse_keep(text: str, env_file: Path) -> dict[str, int]:
-    """Read BACKUP_KEEP, such as `24h 14d 8w 12m`; a number alone is one of days, as in version 0.1. 0 keeps all."""
+    """Read BACKUP_KEEP, such as `24h 14d 8w 12m`. A number alone is one of days, and 0 keeps all."""
     words = text.split()
     if len(words) == 1 and words[0].isdecimal():
         return {"h": HOURS, "d": int(words[0])} if int(words[0]) else {}

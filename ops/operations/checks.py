@@ -170,14 +170,13 @@ def are_as_declared(view: View) -> None:
     """Settings, images and limits. A container keeps a hash of what it was made from; limits can be changed later."""
     wrong = []
     images = {each.service: view.compose.service(each.service).image for each in view.containers}
-    found = {
-        facts["Id"]: facts["RepoTags"] or [] for facts in view.context.docker.inspect("image", set(images.values()))
-    }
+    names = sorted(set(images.values()))
+    ids = dict(zip(names, view.context.docker.image_ids(*names), strict=True))
     for each in view.containers:
         if each.config_hash != view.compose.hashes[each.service]:
             wrong.append(f"{each.service} runs with other settings")
         name = images[each.service]
-        if name.partition("@")[0] not in found.get(each.image, []):
+        if each.image != ids[name]:
             wrong.append(f"{each.service} runs another image than {name} is now")
         if each.limits != view.compose.limits(each.service):
             wrong.append(f"{each.service} has other limits")

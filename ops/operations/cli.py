@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(sys.stdout)
     programs = Programs(console, environment(os.environ))
     root = Path(__file__).resolve().parents[2]
-    workspace = Workspace(root, root / os.environ.get("ENV_FILE", ".env"), console, programs)
+    workspace = Workspace(root, root / (os.environ.get("ENV_FILE") or ".env"), console, programs)
 
     def interrupted(number: int, _: FrameType | None) -> None:
         programs.end_all()
@@ -109,9 +109,18 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if sys.platform != "linux":
             raise Failure("this program needs Linux: run it on the server, in a virtual machine, or on Windows in WSL")
-        workspace.lock_wait = float(os.environ.get("LOCK_WAIT", "300"))
+        workspace.lock_wait = _seconds(os.environ.get("LOCK_WAIT") or "300")
         run(workspace, arguments)
     except Failure as failure:
         console.error(str(failure))
         return failure.status
+    except OSError as error:
+        console.error(f"{error}: what was done before that stays; mend it and run the command again")
+        return 1
     return 0
+
+
+def _seconds(text: str) -> float:
+    if not text.isdecimal():
+        raise UsageError(f"LOCK_WAIT is {text}, and should be a number of seconds")
+    return float(text)

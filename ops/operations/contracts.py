@@ -64,5 +64,8 @@ def script(name: str) -> bytes:
 
 def address_of(service: Service) -> str:
     """Where a service is published on this machine, as it stands in an address of the web."""
-    _, address, port = service.containers()[0].published[0]
+    published = [place for each in service.containers() for place in each.published]
+    if not published:
+        return f"{service.name}:8080"  # in its own network: what is before it publishes it
+    _, address, port = published[0]
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

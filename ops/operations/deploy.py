@@ -54,8 +54,9 @@ def roll_back(context: Context) -> None:
     """Go back to the last release that passed its checks. Raises Failure or NotServing."""
     preflight.check_machine(context)
     with context.exclusive("deploy"):
+        _refuse_during_rotation(context)
         deployment = _Deployment(context, context.compose(), Options())
-        deployment.check()
+        deployment.refuse_to_replace_others()
         deployment.remove_leftovers()
         try:
             deployment.go_back()
@@ -115,6 +116,8 @@ class _Deployment:
             self.verify()
         except Failure as failure:
             self.fail(failure)
+        except (OSError, LookupError, SystemExit) as error:  # a full disk, a signal
+            self.fail(Failure(f"interrupted: {error!r}"))
         self.releases.keep(self.compose)
         self.remove_candidates()
         self.context.console.say(self.context.interface.how_to_talk(self.compose, self.compose.service(front)))
@@ -333,6 +336,8 @@ class _Deployment:
     def reset_limits(self) -> None:
         """Compose does not see what `docker update` has changed."""
         for container in self.compose.containers():
+            if container.service not in self.context.services:
+                continue
             wanted = self.compose.limits(container.service)
             if container.limits != wanted:
                 memory, cpus, processes = wanted

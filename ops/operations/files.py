@@ -34,7 +34,7 @@ def create(path: Path) -> TextIO:
 def replace(path: Path, contents: str, mode: int = PRIVATE) -> None:
     """Give a file these contents, all of them or none, whatever happens. A link keeps pointing to it."""
     target = path.resolve()
-    draft = target.with_name(f".{target.name}.draft")
+    draft = target.with_name(f"{target.name}.draft")
     draft.unlink(missing_ok=True)
     with create(draft) as file:
         file.write(contents)

@@ -60,8 +60,9 @@ class Programs:
         """Log to this console; start programs with these variables."""
         self.console = console
         self.variables = dict(variables)
+        self.inherited: tuple[int, ...] = ()  # descriptors that programs share, such as that of the lock
         self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come while the main thread has it
 
     def ask(self, *command: str, given: str | bytes = b"", **more: str) -> str:
         """Run a program and return what it printed. Raises CommandFailed."""
@@ -111,9 +112,13 @@ class Programs:
             errors = pool.submit(said.extend, _open(process.stderr))
             fed = pool.submit(_feed, _open(process.stdin), pieces)
             output = _open(process.stdout).fileno()
-            while piece := os.read(output, 1 << 16):
-                if sink:
-                    sink(piece)
+            try:
+                while piece := os.read(output, 1 << 16):
+                    if sink:
+                        sink(piece)
+            except BaseException:
+                process.kill()  # or it would wait for ever for somebody to read
+                raise
             errors.result()
             fed.result()
         if process.returncode != 0:
@@ -126,7 +131,9 @@ class Programs:
         """Start a program, which is among those to be ended as long as the body works with it."""
         variables, pipe = {**self.variables, **more}, subprocess.PIPE
         try:
-            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, env=variables)
+            process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=stderr, env=variables, pass_fds=self.inherited
+            )
         except FileNotFoundError as error:
             raise Failure(f"{error.filename} is not installed") from None
         with self._lock:

@@ -1,5 +1,7 @@
 """Backups off the machine, by restic where RESTIC_REPOSITORY is set: encrypted, deduplicated, thinned by restic."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -57,8 +59,9 @@ class Remote:
             self.ask("init")
         self.ask("unlock")  # removes those alone whose process has ended
 
-    def fetch(self, snapshot: str = "latest") -> Path:
-        """Bring a backup here, and return its path. Raises Failure."""
+    @contextmanager
+    def fetched(self, snapshot: str = "latest") -> Iterator[Path]:
+        """A backup as it lies there, whatever is here; its path, for as long as the body needs it. Raises Failure."""
         self.context.console.step("fetch it from the restic repository")
         there = backups.folder(self.context)
         files.make_folder(there, files.PRIVATE_FOLDER)
@@ -70,8 +73,4 @@ class Remote:
             found = sorted(Path(folder).rglob("*.backup"))
             if not found:
                 raise Failure(f"the snapshot {snapshot} holds no backup of this program")
-            target = there / found[-1].name
-            if not target.exists():
-                found[-1].rename(target)
-                files.give_to_owner(target)
-        return target
+            yield found[-1]

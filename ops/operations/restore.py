@@ -30,7 +30,8 @@ def from_file(context: Context, path: Path, *, signed: bool) -> None:
 
 def from_remote(context: Context, snapshot: str, *, signed: bool) -> None:
     """Restore a backup from the restic repository. Raises Failure."""
-    from_file(context, _remote(context).fetch(snapshot), signed=signed)
+    with _remote(context).fetched(snapshot) as path:
+        from_file(context, path, signed=signed)
 
 
 def _remote(context: Context) -> Remote:
@@ -44,22 +45,27 @@ def drill(context: Context, *, signed: bool) -> None:
     """Restore the newest backup in the same way, and throw it away again. Nothing that runs or is stored is touched."""
     begun = time.monotonic()
     with _restoring(context) as restore:
-        backup = backups.read(context, restore.compose, _newest(context, restore.compose), signed=signed)
-        restore.repair()
-        restore.fill(backup)
+        with _newest(context, restore.compose) as path:
+            backup = backups.read(context, restore.compose, path, signed=signed)
+            restore.repair()
+            restore.fill(backup)
         seconds = time.monotonic() - begun
         held = f"{backup.holds}, as they were at {backup.taken} ({seconds:.0f} s)"
         context.console.say(f"✓ {backup.path.name} can be restored: {held}")
 
 
-def _newest(context: Context, compose: Compose) -> Path:
+@contextmanager
+def _newest(context: Context, compose: Compose) -> Iterator[Path]:
     """The newest backup: where a restic repository is set, the one that would be there if this machine were not."""
-    remote = Remote(context, compose)
-    found = [remote.fetch()] if remote.is_set else backups.list_of(context, compose.name)
-    if not found:
+    remote, found = Remote(context, compose), backups.list_of(context, compose.name)
+    if remote.is_set:
+        with remote.fetched() as path:
+            yield path
+    elif found:
+        yield found[-1]
+    else:
         there = backups.folder(context)
         raise Failure(f"there is no backup of {compose.name} in {there}: ops/three-tier backup writes one")
-    return found[-1]
 
 
 def volume(context: Context, name: str) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from operations import files
 from operations.errors import Failure
 
-ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
-BLANK = re.compile(r"""\s*(?:''|"")?\s*(?:#.*)?""", re.DOTALL)
+# As Compose reads them: `=` or `:`, quotes in which a backslash escapes, a comment after a blank or instead of a value.
+ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*[=:](\s*)(.*)", re.DOTALL)
+QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", re.DOTALL)
+BYTE_ORDER_MARK = "\ufeff"  # with which some editors begin a file
 SECRET = re.compile(r"(?:PASSWORD|SECRET|TOKEN|KEYS?)$")
 DEFAULT = re.compile(r"change.?me|example|password|placeholder|secret|your.", re.IGNORECASE)
-SHORTEST = 16  # characters of a secret
+SHORTEST = 12  # characters of a secret
 
 
 def random_secret() -> str:
@@ -28,6 +30,7 @@ class EnvFile:
     def __init__(self, text: str, name: str) -> None:
         """Read it. Raises Failure where a quote is never closed."""
         self.entries: list[str] = []
+        text = text.removeprefix(BYTE_ORDER_MARK)
         lines = iter(text.split("\n")[: -1 if text.endswith("\n") else None] if text else [])
         for line in lines:
             entry = line
@@ -46,7 +49,7 @@ class EnvFile:
     def is_blank(self, place: int) -> bool:
         """Whether the variable there has no value."""
         match = ASSIGNMENT.fullmatch(self.entries[place])
-        return bool(match and BLANK.fullmatch(match[2]))
+        return bool(match) and value_in(self.entries[place]) == ""
 
     def set(self, variable: str, value: str) -> None:
         """Give a variable another value, where it stands, or at the end."""
@@ -61,12 +64,19 @@ class EnvFile:
         return "".join(f"{entry}\n" for entry in self.entries)
 
 
+def value_in(entry: str) -> str:
+    """The value of an assignment, without quotes, comment and line end."""
+    match = ASSIGNMENT.fullmatch(entry)
+    if not match or (match[2] and match[3].startswith("#")):
+        return ""
+    if quoted := QUOTED.match(match[3]):
+        return quoted[0][1:-1]
+    return match[3].partition(" #")[0].rstrip()
+
+
 def _is_closed(entry: str) -> bool:
     match = ASSIGNMENT.fullmatch(entry)
-    value = match[2].lstrip() if match else ""
-    if value[:1] not in {"'", '"'}:
-        return True
-    return bool(re.search(rf"(?<!\\){value[0]}", value[1:])) or value[1:2] == value[0]
+    return not match or match[3][:1] not in {"'", '"'} or QUOTED.match(match[3]) is not None
 
 
 @dataclass
@@ -135,9 +145,9 @@ def _move_ports(env: EnvFile, done: Completed) -> None:
     """An added port that is in use becomes the next one that is free and not meant for another variable."""
     meant = {}
     for variable, place in env.variables().items():
-        match = re.search(r"=\s*['\"]?(\d+)", env.entries[place])
-        if variable.endswith("_PORT") and match:
-            meant[variable] = int(match[1])
+        value = value_in(env.entries[place])
+        if variable.endswith("_PORT") and value.isdecimal():
+            meant[variable] = int(value)
     for variable in done.added:
         if variable not in meant:
             continue

@@ -65,7 +65,8 @@ class _Stack:
         self.check_bind()
         self.check_nodes()
         self.variables = {name: self.compose.value(name) for name in self.compose.settings}
-        self.variables |= {"STACK": self.name, "STACK_PREFIX": self.prefix}
+        image = self.compose.service(self.context.store).image
+        self.variables |= {"STACK": self.name, "STACK_PREFIX": self.prefix, "DATABASE_IMAGE": image}
         step("build the images")
         self.build()
         step("make secrets of the passwords and tokens")
@@ -156,7 +157,7 @@ class _Stack:
 
     def refuse_beside_compose(self) -> None:
         """Two databases on one volume would destroy it. Raises Failure."""
-        if self.compose.containers():
+        if any(each.status == "running" for each in self.compose.containers()):
             raise Failure(
                 f"{self.name} runs by docker-compose.yml here, on the volume that the stack would use.\n"
                 f"  To change over: docker compose -p {self.name} down (keeps the data), then ./deploy.sh --swarm"
@@ -165,7 +166,7 @@ class _Stack:
     def check_bind(self) -> None:
         """What is published is open on all addresses of every machine, so the settings must say so. Raises Failure."""
         for port in self.compose.ports:
-            if port.service == self.context.front and port.address != "0.0.0.0":
+            if port.service == self.context.front and port.address not in {"0.0.0.0", "::"}:
                 raise Failure(
                     "a swarm publishes on all addresses of all its machines, but INTERFACE_BIND is "
                     f"{port.address}.\n  If that is meant, and a firewall or a proxy is what you want before it: "

@@ -168,14 +168,15 @@ def bring_in(context: Context, path: Path, *, beside_others: bool) -> None:
         with _mover(context) as mover:
             volume = context.data_volume(mover.compose)
             _prepare(context, mover, path)
-            journal = path.parent / f".{mover.compose.name}.import"
+            journal = context.root / "exports" / f".{mover.compose.name}.import"
             this = f"{_checksum(path)} {volume}\n"
             begun = journal.read_text() if journal.exists() else ""
             if not beside_others and begun != this:
                 _refuse_unless_empty(context, mover, volume)
             context.console.step("stop agent and interface")
-            mover.stop_tiers()
+            files.make_folder(journal.parent, files.PRIVATE_FOLDER)
             files.replace(journal, this)
+            mover.stop_tiers()
             context.console.step("import, and read back")
             try:
                 mover.move("import", source=path)

@@ -56,11 +56,13 @@ class Workspace:
             raise Failure(f"{path} cannot be written to: does this folder belong to another user?") from None
         try:
             self._take(path, self._lock)
+            self.programs.inherited = (self._lock,)  # what still works after a kill -9 keeps the lock
             now = time.strftime("%H:%M:%S", time.gmtime())
             os.truncate(self._lock, 0)
             os.pwrite(self._lock, f"{command}, process {os.getpid()}, since {now} UTC\n".encode(), 0)
             yield
         finally:
+            self.programs.inherited = ()
             os.close(self._lock)
             self._lock = None
 

@@ -31,6 +31,11 @@ def test_wrong_usage_is_status_2_and_one_message(words: tuple[str, ...]) -> None
     assert finished.stdout == ""
 
 
+def test_a_wrong_variable_is_wrong_usage() -> None:
+    finished = run("env", LOCK_WAIT="soon")
+    assert (finished.returncode, finished.stderr) == (2, "✗ LOCK_WAIT is soon, and should be a number of seconds\n")
+
+
 def test_a_command_that_is_not_asked_for_is_not_loaded() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); from operations import cli; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code, str(OPS)], capture_output=True, text=True, check=True).stdout

@@ -50,6 +50,22 @@ def test_what_reads_half_of_its_input_and_fails_is_a_failure_and_no_hang(context
         )
 
 
+def test_a_sink_that_fails_ends_the_program_too(context: Context) -> None:
+    def full(_: bytes) -> None:
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        context.programs.pipe("sh", "-c", "while :; do echo more and more; done", sink=full)
+
+
+def test_the_lock_is_shared_with_the_programs_that_a_run_has_started(context: Context) -> None:
+    held = "test -e /proc/self/fd/$1 && readlink /proc/self/fd/$1"
+    with context.exclusive("deploy"):
+        (descriptor,) = context.programs.inherited
+        assert context.programs.ask("sh", "-c", held, "sh", str(descriptor)) == str(context.root / ".lock")
+    assert context.programs.inherited == ()
+
+
 def test_calls_run_at_the_same_time_and_the_first_error_counts() -> None:
     barrier = threading.Barrier(2, timeout=5)
     assert together(lambda: barrier.wait() >= 0, lambda: barrier.wait() >= 0) == [True, True]

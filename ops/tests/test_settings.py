@@ -73,7 +73,37 @@ def test_a_quote_that_is_never_closed_is_an_error_and_nothing_is_written(context
     assert context.env_file.read_text() == "DB_NAME='x\nOTHER=1\n"
 
 
-@pytest.mark.parametrize("line", ["A=''", 'A=""', "A=", "A=  # none", "export A = "])
+PASSWORD = "a-long-enough-password"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"DB_PASSWORD={PASSWORD}",
+        f"DB_PASSWORD={PASSWORD} # it's mine",
+        f"DB_PASSWORD='{PASSWORD}'",
+        f'DB_PASSWORD="{PASSWORD}" # "mine"',
+        f"export DB_PASSWORD={PASSWORD}",
+        f'  DB_PASSWORD = "{PASSWORD}"  ',
+        f"DB_PASSWORD: {PASSWORD}",
+        f"DB_PASSWORD={PASSWORD}\r",
+        f"DB_PASSWORD='{PASSWORD}'\r",
+        f"DB_PASSWORD=\nDB_PASSWORD={PASSWORD}",
+        f"\ufeffDB_PASSWORD={PASSWORD}",
+        "DB_PASSWORD=#a-password-that-begins-so",
+        'DB_PASSWORD="a backslash at the end\\\\"',
+        'DB_PASSWORD="two\nlines that are long enough"',
+        "DB_PASSWORD='it\\'s a long password'",
+    ],
+)
+def test_a_password_that_is_there_is_kept(context: Context, line: str) -> None:
+    context.env_file.write_bytes(f"# mine\n{line}".encode() if line[0] != "\ufeff" else line.encode())
+    context.complete_settings()
+    entries = [entry for entry in settings.read(context.env_file).entries if "DB_PASSWORD" in entry]
+    assert "\n".join(entries) == line.removeprefix("\ufeff")
+
+
+@pytest.mark.parametrize("line", ["A=''", 'A=""', "A=", "A=  # none", "export A = ", 'A="" # blank', "A=\r", "A:"])
 def test_what_counts_as_blank(line: str) -> None:
     assert EnvFile(f"{line}\n", ".env").is_blank(0)
 
@@ -87,9 +117,9 @@ def test_the_last_of_a_variable_counts() -> None:
     assert EnvFile("A=1\nB=2\nA=3\n", ".env").variables() == {"A": 2, "B": 1}
 
 
-@pytest.mark.parametrize("value", ["changeme-please-do-it", "short", "", "0123456789abcde"])
+@pytest.mark.parametrize("value", ["changeme-please-do-it", "short", "", "0123456789a"])
 def test_weak_secrets_are_refused(value: str) -> None:
-    with pytest.raises(Failure, match="AGENT_TOKEN in .env is a default, or has less than 16 characters"):
+    with pytest.raises(Failure, match="AGENT_TOKEN in .env is a default, or has less than 12 characters"):
         refuse_weak("AGENT_TOKEN", value, Path(".env"), named=False)
 
 

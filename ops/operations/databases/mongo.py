@@ -8,7 +8,9 @@ from operations.contracts import Sink, script
 from operations.errors import Failure
 
 # The scripts log in by themselves, so no password is on a command line.
-SHELL = "cat >/tmp/script.js && mongosh --quiet --norc --file /tmp/script.js"
+SHELL = """
+script=$(mktemp) && trap 'rm -f "${script}"' EXIT && cat >"${script}" && mongosh --quiet --norc --file "${script}"
+"""
 
 ANSWERS = """
 const { DB_USER, DB_PASSWORD, MONGO_INITDB_DATABASE } = process.env;

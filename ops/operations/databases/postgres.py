@@ -83,9 +83,9 @@ class Postgres:
         """Whether no table was made yet."""
         found = db.docker.ask(
             *("run", "--rm", "--network", "none", "--user", "70:70", "--volume", f"{volume}:/volume:ro"),
-            *("--entrypoint", "find", db.image, "/volume", "-path", "*/base/*", "-type", "f", "-printf", "%f\\n"),
+            *("--entrypoint", "find", db.image, "/volume", "-path", "*/base/*", "-type", "f"),
         )
-        numbers = (re.sub(r"\D.*", "", name) for name in found.split())
+        numbers = (re.sub(r"\D.*", "", name.rpartition("/")[2]) for name in found.split())
         return all(int(number or 0) < FIRST_OWN_FILE for number in numbers)
 
     def check_answers(self, db: Service) -> None:
