@@ -43,7 +43,7 @@ select format(
 )
 from pg_tables
 where schemaname not in ('pg_catalog', 'information_schema')
-order by schemaname <> 'public', tablename collate "C" desc \gexec
+order by schemaname <> 'public', tablename <> 'threads', tablename <> 'messages', tablename collate "C" \gexec
 """
 
 EMPTY = r"""

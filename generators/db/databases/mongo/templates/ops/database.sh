@@ -145,7 +145,8 @@ function following({ thread, id }) {
 function writeOthers() {
   const others = agent.getCollectionNames().filter((each) => !/^(threads|messages|system\..*)$/.test(each));
   for (const collection of others.sort()) {
-    for (const document of agent[collection].find().sort({ _id: 1 }).batchSize(PAGE)) write(collection, [document]);
+    const documents = agent[collection].find().sort({ _id: 1 }).batchSize(PAGE);
+    documents.forEach((document) => write(collection, [document]));
   }
 }
 
