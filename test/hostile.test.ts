@@ -341,10 +341,17 @@ describe('the difference that --dry-run shows', () => {
 
   it('is coloured on a terminal, unless NO_COLOR is set or it goes into a file', async () => {
     const project = await newProject();
+    const { CI: _, NO_COLOR: __, FORCE_COLOR: ___, ...rest } = process.env; // Node.js takes a colour or none from them
     const shown = (to = '', more = {}) => {
       const command = `${process.execPath} ${BIN} ${words.join(' ')}${to}`;
-      const env = { ...process.env, ...more };
-      return spawnSync('script', ['-qec', command, '/dev/null'], { cwd: project, encoding: 'utf8', env }).stdout;
+      const env = { ...rest, TERM: 'xterm-256color', ...more };
+      const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+        cwd: project,
+        encoding: 'utf8',
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'], // of an input that stays open, it waits for the end
+      });
+      return stdout;
     };
     assert.ok(shown().includes(`${GREEN}+AGENT_PORT=9000`));
     assert.match(shown('', { NO_COLOR: '1' }), /^\+AGENT_PORT=9000\r?$/m);
