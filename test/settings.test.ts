@@ -146,6 +146,14 @@ describe('the settings of a project', () => {
     assert.deepEqual([status, stdout], [0, 'the log: *** and *** and ***\n']);
   });
 
+  it('do not show a secret that stands there twice, of which the last counts', async function () {
+    writeFileSync(env, `DB_PASSWORD=the-one-of-before\nAGENT_TOKEN=a-token-that-is-long\nDB_PASSWORD=${PASSWORD}\n`);
+    assert.deepEqual(await seen(this, 'DB_PASSWORD'), [PASSWORD]);
+    const script = 'source ops/common.sh && without_secrets';
+    const { status, stdout, output } = await execute(folder, 'bash', ['-c', script], `the log: ${PASSWORD}\n`);
+    assert.deepEqual([status, stdout], [0, 'the log: ***\n'], output);
+  });
+
   it('and all other files are the same in a clone that converts line ends', async function () {
     const git = async (cwd: string, ...args: string[]) => {
       const author = ['-c', 'user.name=x', '-c', 'user.email=x@example.com'];

@@ -167,7 +167,8 @@ without_secrets() {
   local text found variables variable parts part
   text=$(cat)
   found=$(sed -nE \
-    's/^[[:space:]]*(export[[:space:]]+)?([A-Z][A-Z0-9_]*(PASSWORD|SECRET|TOKEN|KEYS?))[[:space:]]*[=:].*/\2/p' "${env_file}")
+    's/^[[:space:]]*(export[[:space:]]+)?([A-Z][A-Z0-9_]*(PASSWORD|SECRET|TOKEN|KEYS?))[[:space:]]*[=:].*/\2/p' "${env_file}" |
+    sort -u)
   mapfile -t variables <<<"${found}"
   read_settings "${variables[@]}"
   for variable in "${variables[@]}"; do
