@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -145,6 +146,19 @@ describe('./deploy.sh before anything is started', () => {
     assert.match(output, /Would now:\n {2}- build the image of preflight-agent/);
     assert.ok(!existsSync(path.join(stack.folder, '.env')));
     assert.equal(await traces(stack), '');
+  });
+
+  it('shows it in a folder of any name, and names .env there where a setting is wrong', async () => {
+    const folder = path.join(temporaryFolder(), 'R&D #1');
+    cpSync(stack.folder, folder, { recursive: true });
+    const env = path.join(realpathSync(folder), '.env');
+    const dryRun = await execute(folder, './deploy.sh', ['--dry-run']);
+    assert.equal(dryRun.status, 0, dryRun.output);
+    assert.ok(dryRun.output.includes(`\nmade ${env}\n`), dryRun.output);
+    writeFileSync(env, 'DB_PASSWORD=short\n');
+    const refused = await execute(folder, './deploy.sh', ['--dry-run']);
+    assert.equal(refused.status, 1, refused.output);
+    assert.ok(refused.stderr.includes(`✗ DB_PASSWORD in ${env} is a default`), refused.output);
   });
 
   it('names what holds the data of before where the database would start empty', async () => {

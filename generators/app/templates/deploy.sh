@@ -56,6 +56,7 @@ step() {
 
 # The settings of a dry run are completed in a copy.
 complete_settings() {
+  local said failed=''
   if [[ -z ${option['--dry-run']} ]]; then
     ENV_FILE=${env_file} "${root}/ops/env.sh"
     return
@@ -67,7 +68,13 @@ complete_settings() {
   else
     rm "${draft}"
   fi
-  ENV_FILE=${draft} "${root}/ops/env.sh" | sed "s#${draft}#${env_file}#"
+  said=$(ENV_FILE=${draft} "${root}/ops/env.sh" 2>&1) || failed=yes
+  said=${said//"${draft}"/"${env_file}"}
+  if [[ -n ${failed} ]]; then
+    say "${said}" >&2
+    exit 1
+  fi
+  [[ -z ${said} ]] || say "${said}"
   compose[-1]=${draft}
 }
 
