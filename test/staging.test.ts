@@ -5,6 +5,7 @@ import { updateProject } from '../generators/shared/apply.ts';
 import { NO_BASELINE } from '../generators/shared/baseline.ts';
 import { makeStaging } from '../generators/shared/staging.ts';
 import { temporaryFolder } from './support/folders.ts';
+import { mountDisk, unmount } from './support/root.ts';
 
 const PREFIX = '.three-tier-staging-';
 
@@ -50,6 +51,18 @@ describe('a folder in which a run stages its files', () => {
     const machine = '0123456789abcdef';
     assert.ok(isKept(parent, staged(parent, { machine, hoursAgo: 23 })));
     assert.ok(!isKept(parent, staged(parent, { machine, hoursAgo: 25 })));
+  });
+
+  it('is left alone where it cannot be cleared away, as that of another user', function () {
+    const parent = temporaryFolder();
+    const name = staged(parent, { start: '1' });
+    if (!mountDisk(path.join(parent, name), 'size=64k')) this.skip();
+    try {
+      assert.ok(isKept(parent, name));
+    } finally {
+      unmount(path.join(parent, name));
+    }
+    assert.ok(!isKept(parent, name));
   });
 
   it('of one project is not taken by another run that changes it', () => {

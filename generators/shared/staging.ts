@@ -15,13 +15,22 @@ const PATIENCE = 24 * 60 * 60 * 1000; // milliseconds
 /** Makes an empty folder in `parent` for files that are to be put in place by a rename, and clears away abandoned ones. */
 export function makeStaging(parent: string): string {
   for (const entry of readdirSync(parent)) {
-    if (isAbandoned(parent, entry)) rmSync(path.join(parent, entry), { recursive: true, force: true });
+    if (isAbandoned(parent, entry)) clearAway(path.join(parent, entry));
   }
   const { pid } = process;
   const name = `.three-tier-staging-${machine()}-${pid}-${startOf(pid)}-${randomBytes(4).toString('hex')}`;
   const staging = path.join(parent, name);
   mkdirSync(staging);
   return staging;
+}
+
+/** Removes an abandoned folder, unless it belongs to another user, who then has to. */
+function clearAway(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // it is in nobody's way
+  }
 }
 
 function isAbandoned(parent: string, entry: string): boolean {
