@@ -175,6 +175,24 @@ describe('a generator of another package', () => {
     assert.ok(existsSync(path.join(cwd, 'ops/database.sh')), 'what comes with the last tier is there');
   });
 
+  it('changes an answer in the middle of a run, after which nothing is left of the former', async () => {
+    const { cwd, project } = place();
+    await run(cwd, 'app', ['lyco', '--yes', '--database', 'redis']);
+    const target = path.join(temporaryFolder(), 'lyco');
+    mkdirSync(target);
+    const former = path.join(target, 'agent/postgres.py');
+    await foreign(target, {
+      initializing: (generator) => compose(generator, 'agent', { yes: true }),
+      async writing(generator) {
+        assert.ok(generator.fs.exists(former));
+        await compose(generator, 'db', { yes: true, database: 'redis' });
+        await compose(generator, 'interface', { yes: true });
+      },
+      conflicts: (generator) => assert.ok(!generator.fs.exists(former)),
+    });
+    assert.deepEqual(readTree(target), readTree(project));
+  });
+
   it('shows what would be written in a dry run of all, and writes nothing', async () => {
     const { cwd, project } = place();
     const { env } = await foreign(
@@ -325,6 +343,22 @@ describe('what goes wrong in a composed run', () => {
       cwd,
       steps,
       /docker-compose\.yml: another generator has changed lines that a tier composed later changes too/,
+    );
+  });
+
+  it('a change of a file that a tier composed later does without is refused', async () => {
+    const { cwd } = place();
+    const steps: Steps = {
+      initializing: (generator) => compose(generator, 'agent', { yes: true, name: 'lyco' }),
+      writing(generator) {
+        generator.fs.append(path.join(cwd, 'agent/postgres.py'), '# theirs\n');
+        return compose(generator, 'db', { yes: true, database: 'redis' });
+      },
+    };
+    await refused(
+      cwd,
+      steps,
+      /agent\/postgres\.py: another generator has changed it, and a tier composed later does without it/,
     );
   });
 

@@ -92,7 +92,25 @@ export class Session {
     const isSame = isDeepStrictEqual([plan.answers, plan.tiers], [work.plan?.answers, work.plan?.tiers]);
     if (isSame) return;
     work.plan = plan;
-    for (const file of renderProject(plan, project.host.read)) this.#put(work, file);
+    const files = renderProject(plan, project.host.read);
+    const paths = new Set(files.map((file) => file.path));
+    for (const file of work.rendered.values()) if (!paths.has(file.path)) this.#drop(work, file);
+    for (const file of files) this.#put(work, file);
+  }
+
+  /** Takes a file back out of mem-fs that an earlier rendering has and this one has not. */
+  #drop({ project: { root }, rendered }: Work, file: ProjectFile): void {
+    const target = path.join(root, file.path);
+    rendered.delete(file.path);
+    const held = this.#pending(target);
+    if (!held) return;
+    if (held.contents && String(held.contents) !== file.contents) {
+      throw new UsageError(
+        `${target}: another generator has changed it, and a tier composed later does without it; compose it before that.`,
+      );
+    }
+    clearFileState(held);
+    this.#refresh(target);
   }
 
   #put({ project: { root }, rendered }: Work, file: ProjectFile): void {
