@@ -123,6 +123,9 @@ describe('hostile callers of the HTTP APIs', () => {
         const at = place.replace('{thread_id}', thread).replace('{model}', stack.name);
         const bodies: Record<string, object> = {
           'POST /threads': { title: 'x' },
+          'PATCH /threads': { owner: 'api:two' },
+          'POST /messages': { message: 'x' },
+          'POST /revocations': { session: 'x', opened_by: 1, expires_at: 2 },
           'PATCH /threads/{thread_id}': { title: 'x' },
           'POST /threads/{thread_id}/messages': { message: 'x' },
           'POST /invoke': { message: 'x', thread_id: thread },

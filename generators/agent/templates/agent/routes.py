@@ -95,8 +95,8 @@ class Ended(Body):
     """A session that counts no more, or all that were opened by a moment."""
 
     session: Name | None = Field(None, description="Its id; without one, all of the owner's.")
-    opened_by: Moment
-    expires_at: Moment
+    opened_by: Annotated[Moment, Field(strict=True)]
+    expires_at: Annotated[Moment, Field(strict=True)]
 
 
 BODIES = (Ask, Said, Titled, Kept, Owned, Ended)
