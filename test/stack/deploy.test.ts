@@ -422,9 +422,9 @@ describe('./deploy.sh with something that runs', () => {
       },
       reason: /it was running, unhealthy/,
     },
-    'answers with nothing': {
-      breakIt: () => replaceIn('agent/runner.py', 'Message("assistant", reply,', 'Message("assistant", "",'),
-      reason: /its reply is empty[\s\S]*healthy, but did not answer as it should/,
+    'answers with an error': {
+      breakIt: () => replaceIn('agent/runner.py', 'Message("assistant", reply,', 'Message("assistant", no_such_name,'),
+      reason: /POST \/invoke: 500[\s\S]*healthy, but did not answer as it should/,
     },
   };
   for (const [what, { breakIt, reason }] of Object.entries(broken)) {
