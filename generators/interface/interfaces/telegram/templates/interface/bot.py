@@ -8,7 +8,7 @@ from random import SystemRandom
 
 import structlog
 from telegram import Chat, Message, User
-from telegram.error import NetworkError, TelegramError
+from telegram.error import BadRequest, NetworkError, TelegramError
 
 from access import Guests, Pace, name_of, writer_of
 from agent_client import AgentClient, Refused, WrongAgent
@@ -184,10 +184,8 @@ class ChatBot:
         """Send a notice at once. Returns whether it was taken, or never will be."""
         try:
             await self._telegram.notices.send(message, text)
-        except NetworkError:
-            return False
-        except TelegramError:
-            return True
+        except TelegramError as error:  # BadRequest is a refusal, which the library counts among the network's errors
+            return isinstance(error, BadRequest) or not isinstance(error, NetworkError)
         return True
 
     async def _pause(self, seconds: float) -> None:

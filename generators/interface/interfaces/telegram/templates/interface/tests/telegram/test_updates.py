@@ -111,16 +111,16 @@ async def test_slow_chat_holds_up_nobody(
     ]
 
 
-SECRET = "what nobody but the agent is to see"
+WORDS = "what nobody but the agent is to see"
 PHOTO = {"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}
 KINDS: list[dict[str, Any]] = [
-    {"text": SECRET, "entities": [{"type": "bold", "offset": 0, "length": 4}]},
-    {"text": f"/new@ParrotBot {SECRET}", "entities": [{"type": "bot_command", "offset": 0, "length": 14}]},
-    {"caption": SECRET, "photo": [PHOTO], "media_group_id": "1"},
-    {"poll": {"id": "1", "question": SECRET, "options": [{"text": SECRET, "voter_count": 0}]}},
-    {"text": SECRET, "reply_to_message": {"message_id": 1, "date": 1, "chat": {"id": 7, "type": "private"}}},
-    {"text": SECRET, "message_thread_id": 3, "is_topic_message": True, "sender_chat": {"id": -5, "type": "channel"}},
-    {"migrate_to_chat_id": -1009, "new_kind": {"text": SECRET}},
+    {"text": WORDS, "entities": [{"type": "bold", "offset": 0, "length": 4}]},
+    {"text": f"/new@ParrotBot {WORDS}", "entities": [{"type": "bot_command", "offset": 0, "length": 14}]},
+    {"caption": WORDS, "photo": [PHOTO], "media_group_id": "1"},
+    {"poll": {"id": "1", "question": WORDS, "options": [{"text": WORDS, "voter_count": 0}]}},
+    {"text": WORDS, "reply_to_message": {"message_id": 1, "date": 1, "chat": {"id": 7, "type": "private"}}},
+    {"text": WORDS, "message_thread_id": 3, "is_topic_message": True, "sender_chat": {"id": -5, "type": "channel"}},
+    {"migrate_to_chat_id": -1009, "new_kind": {"text": WORDS}},
     {"voice": {"file_id": "x", "file_unique_id": "y", "duration": 1}, "location": {"latitude": 1, "longitude": 1}},
 ]
 
@@ -133,7 +133,7 @@ def mutilate(value: Any, dice: Random) -> Any:
         return rest if dice.random() < 0.2 else {**rest, name: mutilate(value[name], dice)}
     if isinstance(value, list) and value and dice.random() < 0.7:
         return [mutilate(part, dice) for part in value]
-    return dice.choice([None, True, -1, 2**70, 1e300, "", SECRET, [], {}, [[]], {"id": {}}])
+    return dice.choice([None, True, -1, 2**70, 1e300, "", WORDS, [], {}, [[]], {"id": {}}])
 
 
 async def test_updates_that_cannot_be_read_hold_up_nobody(bot: Telegram, telegram: FakeTelegram) -> None:
@@ -144,14 +144,14 @@ async def test_updates_that_cannot_be_read_hold_up_nobody(bot: Telegram, telegra
             telegram.deliver(mutilate({"message": {**head, **KINDS[number % len(KINDS)]}}, dice))
         for kind in ("message", "poll", "business_message", "callback_query", "message_reaction"):
             telegram.deliver({kind: None})
-            telegram.deliver({kind: {"id": [SECRET]}})
+            telegram.deliver({kind: {"id": [WORDS]}})
         telegram.say("hello")
         await until(lambda: any("hello" in text for text in telegram.texts()) and not telegram.updates, 60)
     assert bot.state == "ok"
     unread = [line for line in logs if line["event"].startswith("Cannot read")]
     assert len({line["update"] for line in unread}) > 50
     assert {"message", "poll"} <= {line.get("kind") for line in unread}
-    assert SECRET not in str(logs)
+    assert WORDS not in str(logs)
 
 
 @pytest.mark.parametrize("page", ["<html>", "[]", "{}", '{"ok": true, "result": 5}', '{"ok": true, "result": [{}, 1]}'])
