@@ -44,7 +44,7 @@ class Inbox:
         return (await self._agent.keep_message(self._owner, text, f"update:{update.update_id}")).thread_id
 
     async def remember(self, update: Update) -> None:
-        """Have an update kept for good, however long the agent is away."""
+        """Have an update kept, however long the agent is away. The agent forgets it after RETENTION_DAYS."""
         await _insist(partial(self.keep, update))
 
     async def forget(self, name: str) -> None:

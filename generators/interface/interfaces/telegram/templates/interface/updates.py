@@ -9,7 +9,7 @@ long is followed by at most 99 others. So
   them to the next one;
 - a chat has one answer at a time, and its messages wait in line. Of one that has a hundred in line, further messages
   are refused, and it is told so;
-- that a group has a new id is kept for good, since ALLOWED_USERS may go on to name the former one;
+- that a group has a new id is kept, for RETENTION_DAYS if they are set, since ALLOWED_USERS may name the former one;
 - as long as a thousand messages wait, Telegram is asked for no others.
 """
 
