@@ -119,7 +119,7 @@ def read(source: BinaryIO) -> Iterator[Entry]:
             entry = _entry(record, number + 1)
             totals.count(entry)
             if totals.messages and not totals.threads:
-                raise Unreadable("the file was altered: line 2 is a message of no thread")
+                raise Unreadable(f"the file was altered: line {number + 1} is a message of no thread")
             yield entry
         checksum.update(line)
     raise Unreadable(f"the file is cut off after {totals}")
@@ -159,7 +159,7 @@ def _entry(record: dict[str, Any], number: int) -> Entry:
             return _revocation(**record["revocation"])
         return _thread(**record["thread"]) if "thread" in record else _message(**record["message"])
     except (KeyError, TypeError, ValueError):
-        raise Unreadable(f"the file was altered: line {number} is neither a thread nor a message") from None
+        raise Unreadable(f"the file was altered: line {number} cannot be read") from None
 
 
 def _revocation(owner: str, session: str, opened_by: str, expires_at: str) -> Revocation:

@@ -37,4 +37,6 @@ def contained_task[T](loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any,
         except (SystemExit, KeyboardInterrupt) as error:
             raise LogicBroke(f"a task raised {type(error).__name__}") from error
 
-    return asyncio.Task(contain(), loop=loop, **options)
+    task = asyncio.Task(contain(), loop=loop, **options)
+    task.add_done_callback(lambda _: work.close())  # where it was cancelled before it began
+    return task

@@ -121,7 +121,7 @@ def install(app: FastAPI, fields: Iterable[str]) -> None:
 
     async def known(_: Request, error: Exception) -> JSONResponse:
         status, detail = explain(error)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, LogicFailed):
             log.warning("request failed", status=status, reason=reason(error), exc_info=error)
         return problem(status, detail)
 

@@ -238,7 +238,7 @@ async def create_thread(request: Request, owner: Owner, body: Titled | None = No
 @router.post("/messages", status_code=201, openapi_extra=KEYED)
 async def keep_message(request: Request, owner: Owner, body: Kept) -> dict[str, str]:
     """Store a message in a thread of its own without answering it, once for each key."""
-    async with _turns(request).open(owner, None, named(request, KEY), body.message) as turn:
+    async with _turns(request).open(owner, None, named(request, KEY), body.message, to_answer=False) as turn:
         return {"thread_id": str(turn.thread_id)}
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -54,22 +54,29 @@ class Turns:
         self.lines: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def open(self, owner: str, thread_id: str | None, key: str | None, question: str) -> AsyncIterator[Turn]:
+    async def open(
+        self, owner: str, thread_id: str | None, key: str | None, question: str, *, to_answer: bool = True
+    ) -> AsyncIterator[Turn]:
         """Admit a question to its thread, or to a new one, and hold the thread until the context ends.
 
-        Raises what `Memory.begin` raises. Without a key the question is a new one each time.
+        Raises what `Memory.begin` raises. Without a key the question is a new one each time. Only a question that is to
+        be answered, and was not before, holds one of the places.
         """
         run = uuid.uuid4().hex
         create = thread_id is None
         if thread_id is None:  # a retry with the same key must find the same new thread again
             thread_id = thread_of(owner, key) if key else str(uuid.uuid4())
         deadline = time.monotonic() + self.wait
-        async with self._in_line(owner, thread_id), self.place():
+        async with self._in_line(owner, thread_id), AsyncExitStack() as place:
+            if to_answer:  # before what the thread holds is read, which takes memory
+                await place.enter_async_context(self.place(deadline - time.monotonic()))
             wait = max(0.0, deadline - time.monotonic())
             turn = await self.memory.begin(
                 owner, thread_id, key or run, question, run, create=create, lease=self.lease, wait=wait
             )
             replay, away = turn.answer is not None, False
+            if replay:
+                await place.aclose()
             try:
                 yield turn
             except Unavailable:
@@ -81,10 +88,10 @@ class Turns:
                     await self._release(turn)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """One of the places for turns. Raises `Overloaded` where none becomes free in time."""
+    async def place(self, wait: float | None = None) -> AsyncIterator[None]:
+        """One of the places for turns. Raises `Overloaded` where none becomes free within so many seconds."""
         try:
-            async with asyncio.timeout(self.wait):
+            async with asyncio.timeout(self.wait if wait is None else wait):
                 await self.places.acquire()
         except TimeoutError:
             raise Overloaded from None

@@ -1,6 +1,7 @@
 """What the logic raises ends its own turn, and nothing else."""
 
 import asyncio
+import inspect
 import sys
 from collections.abc import Callable
 
@@ -84,6 +85,22 @@ def test_what_a_logic_says_itself_stays_as_it_is() -> None:
     with pytest.raises(LogicFailed) as caught, contained():
         raise said
     assert caught.value is said
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_task_that_is_cancelled_before_it_begins_leaves_nothing(run: Callable[..., None]) -> None:
+    begun = asyncio.sleep(60)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(contained_task)
+        task = asyncio.create_task(begun)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+    assert inspect.getcoroutinestate(begun) == inspect.CORO_CLOSED
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from anyio import BrokenResourceError
+from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from app import LetGo
@@ -222,8 +223,10 @@ class TestInvoke:
         self, client: httpx.AsyncClient, logic: EchoLogic, error: LogicFailed, status: int, advice: str
     ) -> None:
         logic.error = error
-        response = await client.post("/invoke", json={"message": "hi"})
+        with capture_logs() as logs:
+            response = await client.post("/invoke", json={"message": "hi"})
         is_problem(response, status)
+        assert [line["reason"] for line in logs if line["event"] == "request failed"] == ["secret"]
         assert advice in response.json()["detail"]
         assert "secret" not in response.text
         *_, (name, data), _ = events((await client.post("/stream", json={"message": "hi"})).text)
@@ -492,6 +495,10 @@ class TestThreads:
         assert (await client.delete(f"/threads/{first}")).status_code == 204, "nothing holds it"
         other = await client.post("/messages", json={"message": "another"}, headers={"Idempotency-Key": "k2"})
         is_problem(other, 422)
+
+    async def test_a_message_is_kept_while_all_places_are_taken(self, client: httpx.AsyncClient, app: FastAPI) -> None:
+        app.state.turns.places = asyncio.Semaphore(0)
+        assert (await client.post("/messages", json={"message": "keep me"})).status_code == 201
 
     async def test_threads_are_given_to_another_owner(self, client: httpx.AsyncClient) -> None:
         thread_id = await new_thread(client)

@@ -162,6 +162,16 @@ async def test_a_file_with_other_lines_is_refused(full: InMemory, change: tuple[
         transfer.check(io.BytesIO(altered(await exported(full), change)))
 
 
+async def test_the_line_that_was_altered_is_named(full: InMemory) -> None:
+    file = await exported(full)
+    revocation = '{"revocation": {"owner": "web:ann", "session": "one", "opened_by": "TIME", "expires_at": "TIME"}}\n'
+    message = '{"message": {"id": 1, "turn": "k", "role": "user", "content": "", "created_at": "TIME"}}\n'
+    for lines, number in ((revocation.replace("TIME", "never"), 2), (revocation + message, 3)):
+        added = lines.replace("TIME", EPOCH.isoformat())
+        with pytest.raises(Unreadable, match=f"line {number} "):
+            transfer.check(io.BytesIO(altered(file, ('{"thread"', f'{added}{{"thread"'))))
+
+
 async def test_what_follows_the_end_is_refused(full: InMemory) -> None:
     file = await exported(full)
     for more in (gzip.compress(b"{}\n"), b"more", file):

@@ -1,6 +1,7 @@
 """How a turn keeps its thread, loses it, and is counted."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -37,8 +38,8 @@ async def stream(turns: Turns, turn: Turn) -> list[Any]:
     return [event async for event in turns.stream(turn)]
 
 
-async def admit(turns: Turns, question: str) -> None:
-    async with turns.open(OWNER, None, None, question):
+async def admit(turns: Turns, question: str, thread_id: str | None = None) -> None:
+    async with turns.open(OWNER, thread_id, None, question):
         pass
 
 
@@ -126,6 +127,27 @@ async def test_there_are_so_many_turns_and_the_others_wait(memory: InMemory, log
         assert not waiting.done()
     await waiting
     assert [message.content for kept in memory.kept.values() for _, message in kept.messages] == ["one", "in line"]
+
+
+async def test_a_stored_answer_holds_no_place(memory: InMemory, logic: EchoLogic) -> None:
+    turns = Turns(memory, logic, lease=LEASE, wait=0.1, limit=60, most=1)
+    async with turns.open(OWNER, None, "k", "hi") as turn:
+        await turns.answer(turn)
+    async with turns.open(OWNER, None, "k", "hi"):
+        await admit(turns, "another")
+
+
+async def test_a_message_waits_once_for_its_thread_and_a_place(memory: InMemory, logic: EchoLogic) -> None:
+    turns = Turns(memory, logic, lease=9, wait=1, limit=60, most=1)
+    thread_id = await memory.create(OWNER)
+    started = time.monotonic()
+    async with turns.place():
+        async with turns._in_line(OWNER, thread_id):
+            waiting = asyncio.create_task(admit(turns, "late", thread_id))
+            await asyncio.sleep(0.7)
+        with pytest.raises(Overloaded):
+            await waiting
+    assert time.monotonic() - started < 1.5
 
 
 async def test_a_cancelled_turn_frees_its_thread(turns: Turns, memory: InMemory, logic: EchoLogic) -> None:

@@ -41,12 +41,16 @@ create table if not exists messages (
   foreign key (owner, thread_id) references threads (owner, id) on delete cascade
 );
 
+begin;
+
 create table if not exists revocations (
   owner text not null,
-  session text not null, -- one that was ended, or * for all of the owner's
+  session_id text not null, -- one that was ended, or * for all of the owner's
   opened_by timestamptz not null, -- of those that were opened until then
   expires_at timestamptz not null, -- when they would have ended by themselves
-  primary key (owner, session)
+  primary key (owner, session_id)
 );
 
 create index if not exists revocations_by_end on revocations (expires_at);
+
+commit;

@@ -150,6 +150,8 @@ def _readable() -> Iterator[None]:
         yield
     except (LogicFailed, OpenAIError):
         raise
+    except TimeoutError as error:
+        raise LogicFailed("the model's server fell silent within its answer: check it, or raise LLM_TIMEOUT") from error
     except Exception as error:
         raise LogicFailed(UNREADABLE) from error
 

@@ -121,12 +121,16 @@ def _from_memory(message: Message) -> BaseMessage:
 
 
 def _keep(messages: list[BaseMessage]) -> list[Message]:
-    """What the model needs to hear of the turn later, and at the end the reply: all that a person reads of it."""
+    """What the model needs to hear of the turn later, and at the end the reply: all that a person reads of it.
+
+    That is the last message, after what the model said before it called tools. What other nodes write on the way is not
+    for people.
+    """
     if not messages:
         raise NoReply("the graph added no message")
     last = messages[-1]
     is_reply = isinstance(last, AIMessage) and not last.tool_calls
-    shown = [message for message in messages if isinstance(message, AIMessage) or message is last]
+    shown = [each for each in messages if each is last or (isinstance(each, AIMessage) and each.tool_calls)]
     said = [without_reasoning(message.text) for message in shown]
     reply = _reply(last, BREAK.join(filter(None, said)))
     if is_reply and any(said[:-1]):

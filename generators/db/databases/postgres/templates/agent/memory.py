@@ -130,21 +130,26 @@ returning true
 """
 
 REVOKE = """
-insert into revocations (owner, session, opened_by, expires_at) values ($1, $2, $3, $4)
-on conflict (owner, session) do update
+insert into revocations (owner, session_id, opened_by, expires_at) values ($1, $2, $3, $4)
+on conflict (owner, session_id) do update
 set opened_by = greatest(revocations.opened_by, excluded.opened_by),
   expires_at = greatest(revocations.expires_at, excluded.expires_at)
 """
-REVOKED = "select true from revocations where owner = $1 and session in ($2, $3) and opened_by >= $4"
+REVOKED = "select true from revocations where owner = $1 and session_id in ($2, $3) and opened_by >= $4"
 FORGET_REVOCATIONS = """
-delete from revocations where ctid = any (array(select ctid from revocations where expires_at < now() limit $1))
+delete from revocations where ctid = any (array(
+  select ctid from revocations
+  where expires_at < now()
+  order by expires_at limit $1
+  for update skip locked
+))
 returning true
 """
 
 EVERY_REVOCATION = """
-select owner, session, opened_by, expires_at from revocations
-where (owner, session) > ($1, $2)
-order by owner, session limit $3
+select owner, session_id, opened_by, expires_at from revocations
+where (owner, session_id) > ($1, $2)
+order by owner, session_id limit $3
 """
 EVERY_THREAD = """
 select owner, id, title, created_at, updated_at from threads
@@ -364,7 +369,7 @@ class PostgresMemory:
             rows = await self.database.query(EVERY_REVOCATION, *place, PAGE)
             for row in rows:
                 yield Revocation(*row)
-                place = (row["owner"], row["session"])
+                place = (row["owner"], row["session_id"])
             more = len(rows) == PAGE
 
     async def every_thread(self) -> AsyncGenerator[tuple[str, Thread]]:

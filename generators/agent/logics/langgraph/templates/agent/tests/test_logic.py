@@ -127,6 +127,34 @@ async def test_a_long_reply_comes_in_so_many_pieces(runner: ModuleType) -> None:
     assert items[-1].content.count("a ") >= 14_999
 
 
+async def test_what_a_node_writes_for_another_one_is_no_reply(
+    runner: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Says(OfflineModel):
+        text: str
+
+        @override
+        def _answer(self, messages: list[BaseMessage]) -> AIMessage:
+            return AIMessage(self.text)
+
+    def node(text: str) -> RunnableLambda[logic.State, dict[str, list[BaseMessage]]]:
+        async def write(state: logic.State) -> dict[str, list[BaseMessage]]:
+            return {"messages": [await Says(text=text).ainvoke(state["messages"])]}
+
+        return RunnableLambda(write)
+
+    graph = StateGraph(logic.State)
+    graph.add_sequence([("plan", node("First this, then that.")), ("write", node("Dear Ann, <b"))])
+    graph.set_entry_point("plan")
+    monkeypatch.setattr(runner, "graph", graph.compile())
+    said = await ask(runner, "a letter, please")
+    items: list[Any] = [item async for item in runner.stream([], "a letter, please", {})]
+    for kept in (said, [item for item in items if isinstance(item, Message)]):
+        assert [message.content for message in kept] == ["", "Dear Ann, <b"]
+    tokens = "".join(item["text"] for item in items if not isinstance(item, Message))
+    assert tokens == "First this, then that.\n\nDear Ann, <b"
+
+
 async def test_a_tool_that_fails_does_not_end_the_turn(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     @tool
     def broken(a: int) -> int:

@@ -1,16 +1,20 @@
 """Conversations that a strict server would refuse, and requests that some servers cannot take."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage, message_to_dict
 from langchain_core.messages.tool import ToolCall, invalid_tool_call
+from langchain_openai import StreamChunkTimeoutError
 
 import logic
 import runner
 from contract import Declined, LogicFailed, Message, NoReply, TooLong
 from model import ModelSettings, build_model
+from provider import _readable
+from reasoning import without_reasoning
 from tests.strict_server import Says, StrictServer, running
 
 pytestmark = pytest.mark.anyio
@@ -242,6 +246,21 @@ THINKING = [
     (("Is 3 <th",), "Is 3 <th"),
     (("Not closed: <think> in a line",), "Not closed: <think> in a line"),
 ]
+
+
+def test_a_server_that_falls_silent_is_not_taken_for_another_one() -> None:
+    with pytest.raises(LogicFailed, match="LLM_TIMEOUT"), _readable():
+        raise StreamChunkTimeoutError(5, model_name="m", chunks_received=3)
+
+
+def test_tags_that_nothing_closes_do_not_hold_up_the_others() -> None:
+    seconds = {}
+    for many in (2_000, 40_000):
+        text = "<think>" * many
+        started = time.perf_counter()
+        assert without_reasoning(f"Well. {text}") == f"Well. {text}"
+        seconds[many] = time.perf_counter() - started
+    assert seconds[40_000] < 100 * max(seconds[2_000], 0.001), "twenty times as much may take twenty times as long"
 
 
 @pytest.mark.parametrize(("pieces", "shown"), THINKING)

@@ -370,7 +370,7 @@ REFUSED: list[Document] = [
     {"collMod": "messages", "validator": {"_id": None}},
     {"create": "another"},
     {"createIndexes": "messages", "indexes": [{"key": {"content": 1}, "name": "another"}]},
-    {"createUser": "another", "pwd": "another", "roles": []},
+    {"createUser": "another", "pwd": token_hex(), "roles": []},
     {"grantRolesToUser": "another", "roles": ["dbOwner"]},
 ]
 
