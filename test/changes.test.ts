@@ -59,7 +59,61 @@ describe('a file of an existing project', () => {
       '<<<<<<< yours\nmine\n=======\nours\n>>>>>>> generated\n',
     ],
   ];
-  for (const [what, given, action, result] of cases) {
+  const named = (image: string) => `services:\n  db:\n    image: ${image}\n`;
+  const [released, newer, own] = ['a', 'b', 'c'].map((digit) => `@sha256:${digit.repeat(64)}`);
+  const pins: typeof cases = [
+    [
+      'whose image the owner pinned anew',
+      { base: named(`redis:8${released}`), theirs: named(`redis:8${own}`), ours: named(`redis:8${newer}`) },
+      'keep',
+      undefined,
+    ],
+    [
+      'whose image the owner pinned first',
+      { base: named('redis:8'), theirs: named(`redis:8${own}`), ours: named(`redis:8${newer}`) },
+      'keep',
+      undefined,
+    ],
+    [
+      'whose image the owner pinned no more, with something new elsewhere',
+      { base: named(`redis:8${released}`), theirs: named('redis:8'), ours: `${named(`redis:8${newer}`)}x: 1\n` },
+      'merge',
+      `${named('redis:8')}x: 1\n`,
+    ],
+    [
+      'whose image the owner pinned anew, and which has another now',
+      { base: named(`redis:8${released}`), theirs: named(`redis:8${own}`), ours: named(`redis:9${newer}`) },
+      'merge',
+      named(`redis:9${newer}`),
+    ],
+    [
+      'whose image the owner replaced',
+      { base: named(`redis:8${released}`), theirs: named('redis:7'), ours: named(`redis:8${newer}`) },
+      'keep',
+      undefined,
+    ],
+    [
+      'edited elsewhere than where its image is pinned anew',
+      {
+        base: named(`redis:8${released}`),
+        theirs: `# x\n${named(`redis:8${released}`)}`,
+        ours: named(`redis:8${newer}`),
+      },
+      'merge',
+      `# x\n${named(`redis:8${newer}`)}`,
+    ],
+    [
+      'whose Dockerfile the owner pinned anew',
+      {
+        base: `FROM python:3.13-slim${released} AS base\nFROM base AS test\n`,
+        theirs: `FROM python:3.13-slim${own} AS base\nFROM base AS test\n`,
+        ours: `FROM python:3.13-slim${newer} AS base\nFROM base AS tests\n`,
+      },
+      'merge',
+      `FROM python:3.13-slim${own} AS base\nFROM base AS tests\n`,
+    ],
+  ];
+  for (const [what, given, action, result] of [...cases, ...pins]) {
     it(`${what}: ${action}`, () => {
       const change = compareOne(given);
       assert.equal(change?.action, action);

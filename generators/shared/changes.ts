@@ -2,6 +2,7 @@ import { diff3Merge } from 'node-diff3';
 import { BASELINE, type Baseline } from './baseline.ts';
 import { checkFolders, type Found, look } from './disk.ts';
 import type { ProjectFile } from './overlay.ts';
+import { settledDigests, withDigests } from './pins.ts';
 
 /**
  * What a run means for one file, from what was generated last (base), what is on the disk (theirs) and what is
@@ -92,7 +93,9 @@ function keptMode(theirs: number, ours: number): number {
 }
 
 export function merge(theirs: string, base: string, ours: string): { text: string; conflict: boolean } {
-  const regions = diff3Merge(theirs.split('\n'), base.split('\n'), ours.split('\n'));
+  const digests = settledDigests(theirs, base);
+  const [last, now] = [base, ours].map((text) => withDigests(text, digests).split('\n')) as [string[], string[]];
+  const regions = diff3Merge(theirs.split('\n'), last, now);
   const lines = regions.flatMap(({ ok, conflict }) =>
     conflict ? ['<<<<<<< yours', ...conflict.a, '=======', ...conflict.b, '>>>>>>> generated'] : (ok ?? []),
   );
