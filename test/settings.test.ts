@@ -154,6 +154,37 @@ describe('the settings of a project', () => {
     assert.deepEqual([status, stdout], [0, 'the log: ***\n'], output);
   });
 
+  it('give each port that is published in the notation of Docker', async function () {
+    const addresses: [line: string, address: string][] = [
+      ['', '127.0.0.1'],
+      ['INTERFACE_BIND=0:0:0:0:0:0:0:1', '::1'],
+      ['INTERFACE_BIND=2001:DB8:0:0::0001', '2001:db8::1'],
+    ];
+    for (const [line, address] of addresses) {
+      const range = 'AGENT_REPLICAS=2\nAGENT_PORT=28461-28462';
+      writeFileSync(env, `DB_NAME=x\nINTERFACE_PORT=28463\n${range}\n${line}\n`);
+      assert.equal((await complete()).status, 0);
+      await seen(this, 'DB_NAME');
+      const { status, stdout, output } = await execute(folder, 'bash', [
+        '-c',
+        'source ops/common.sh && read_config && declared_ports',
+      ]);
+      assert.equal(status, 0, output);
+      const ports = ['settled-agent 8000 127.0.0.1 28461-28462', `settled-interface 8080 ${address} 28463`];
+      assert.deepEqual(stdout.trim().split('\n'), ports);
+    }
+    appendFileSync(env, 'INTERFACE_BIND=nowhere:1\n');
+    const { status, stderr } = await execute(folder, 'bash', [
+      '-c',
+      'source ops/common.sh && read_config && declared_ports',
+    ]);
+    assert.equal(status, 1, stderr);
+    assert.match(
+      stderr,
+      /^✗ nowhere:1, where a port is to be published, is not an address: choose another in .*\.env$/m,
+    );
+  });
+
   it('and all other files are the same in a clone that converts line ends', async function () {
     const git = async (cwd: string, ...args: string[]) => {
       const author = ['-c', 'user.name=x', '-c', 'user.email=x@example.com'];

@@ -55,6 +55,14 @@ address_of() {
   say "${address}"
 }
 
+# canonical ADDRESS: as Docker prints it, one of IPv6 in its short form.
+canonical() {
+  local said=$1
+  [[ $1 != *:* ]] || said=$(getent ahostsv6 "$1") ||
+    die "$1, where a port is to be published, is not an address: choose another in ${env_file}"
+  say "${said%% *}"
+}
+
 # declared_ports: prints what the Compose file publishes, a line for each: service, port of the container, address, port.
 # The last is a range where there is a choice, and - where Docker takes any that is free.
 declared_ports() {
@@ -65,9 +73,9 @@ declared_ports() {
         [[ -z ${target} ]] || say "${service} ${target} ${address:-0.0.0.0} ${port:--}"
         address='' target='' port=''
         ;;
-      '        host_ip: '*) address=${line##* } address=${address//[][\"\']/} ;;
-      '        target: '*) target=${line##* } ;;
-      '        published: '*) port=${line#*\"} port=${port%\"} ;;
+      '        host_ip: '*) address=${line##* } address=$(canonical "${address//[][\"\']/}") ;;
+      '        target: '[0-9]*) target=${line##* } ;;
+      '        published: '*) port=${line##* } port=${port//\"/} ;;
       *) ;;
     esac
     [[ ! ${line} =~ ^'  '[^\ ]*:$ ]] || service=${line//[ :]/}
