@@ -47,6 +47,7 @@ describe('the name of an agent', () => {
     import: 'import-agent',
     agent: 'agent-agent',
     default: 'default-agent',
+    null: 'null-agent',
     '🤖': 'my-agent',
     ['x'.repeat(41)]: 'x'.repeat(40),
     [`${'x'.repeat(39)}-y`]: 'x'.repeat(39),

@@ -9,7 +9,7 @@ const RESERVED: ReadonlySet<string> = new Set(
     'bridge default docker host ingress none',
     'internal invalid local localhost',
     'and as assert async await break class continue def del elif else except finally for from global if import in is',
-    'lambda nonlocal not or pass raise return try while with yield true false',
+    'lambda nonlocal not or pass raise return try while with yield true false null',
     'aux com0 com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 nul prn',
     'app db agent interface update',
   ].flatMap((line) => line.split(' ')),
