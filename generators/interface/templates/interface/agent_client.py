@@ -19,6 +19,7 @@ from aiohttp import (
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    ConnectionTimeoutError,
     SocketTimeoutError,
     TCPConnector,
 )
@@ -271,7 +272,7 @@ class AgentClient:
         except SocketTimeoutError as error:
             raise Refused(504, SLOW) from error
         except ClientError as error:
-            away = Away(asked=not isinstance(error, ClientConnectorError))
+            away = Away(asked=not isinstance(error, (ClientConnectorError, ConnectionTimeoutError)))
             if not self._replicas.avoid(replica):
                 self._lost(away)
             raise away from error

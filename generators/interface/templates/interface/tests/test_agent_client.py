@@ -5,7 +5,7 @@ import socket
 from contextlib import aclosing
 
 import pytest
-from aiohttp import AddrInfoType
+from aiohttp import AddrInfoType, ClientSession, ConnectionTimeoutError
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -123,6 +123,18 @@ async def test_patience_ends(client: AgentClient, agent: FakeAgent) -> None:
     assert away.value.status == 503
     assert away.value.retry_after
     await agent.start()
+
+
+async def test_call_that_never_connected_has_asked_nothing(
+    client: AgentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def request(*_: object, **__: object) -> None:
+        raise ConnectionTimeoutError
+
+    monkeypatch.setattr(ClientSession, "request", request)
+    with pytest.raises(Away) as away:
+        await ask(client, "hello")
+    assert not away.value.asked
 
 
 async def test_reconnects(client: AgentClient, agent: FakeAgent) -> None:

@@ -14,6 +14,7 @@ from logic import State, commands, reply_to
 ENGINE = "commands"
 OFFLINE = False
 TURN_BYTES = 2**20
+DONE = "Done."  # where a command replies nothing
 
 
 class WindowSettings(BaseSettings):
@@ -31,6 +32,8 @@ async def answer(history: list[Message], question: str, metadata: dict[str, str]
     """What the turn adds after the question: the reply, and with it what the thread remembers from now on."""
     request = Request(await recall(history), question, metadata)
     reply = await reply_to(request)
+    if not reply.strip():  # the command is carried out, and an empty reply would count as a failure
+        reply = DONE
     return [Message("assistant", reply, data={"state": request.state.model_dump(mode="json")})]
 
 

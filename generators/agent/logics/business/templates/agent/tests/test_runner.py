@@ -72,6 +72,14 @@ class TestRecall:
         assert (await runner.recall([Message("user", "add milk"), other])).things == {"milk": 1}
 
 
+async def test_a_command_that_says_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_: object) -> str:
+        return " "
+
+    monkeypatch.setattr(runner, "reply_to", nothing)
+    assert (await answer([], "add milk")).content == "Done."
+
+
 async def test_a_stream_brings_the_same_in_pieces() -> None:
     history = await conversation("add 2 milk and bread")
     for question in ("show", "nonsense \n\n of mine ", "help"):
