@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from auth import KEY, NAME, OWNER, Owner, bearer, described, named
 from contract import ALL, FinishReason, Memory, Message, Revocation, Turn, Unavailable
 from problems import REFUSED, explain, problem, reason
-from transfer import move_all
+from transfer import Refused, move_all
 from turns import Turns, thread_of
 
 VERSION = "1.0.0"
@@ -258,7 +258,10 @@ async def list_threads(
 @router.patch("/threads", status_code=204, openapi_extra=OWNED)
 async def move_threads(request: Request, owner: Owner, body: Owned) -> None:
     """Give all threads of the owner to another one. May be repeated, and none of them may be in use."""
-    await move_all(_memory(request), owner, body.owner)
+    try:
+        await move_all(_memory(request), owner, body.owner)
+    except Refused as refused:
+        raise HTTPException(422, "The other owner has a thread of the same id that is not the same.") from refused
 
 
 @router.patch("/threads/{thread_id}", status_code=204, openapi_extra=OWNED)

@@ -512,6 +512,13 @@ class TestThreads:
         for body in ({}, {"owner": ""}, {"owner": "a b"}, {"owner": "api:ann", "more": 1}):
             is_problem(await client.patch("/threads", json=body), 422)
 
+    async def test_another_thread_of_the_same_id_is_not_given_away(self, client: httpx.AsyncClient) -> None:
+        for title, status in (("first", 204), ("second", 422)):
+            await client.post("/threads", json={"title": title}, headers={"Idempotency-Key": "k"})
+            given = await client.patch("/threads", json={"owner": "api:bob"})
+            assert given.status_code == status, given.text
+        assert [thread["title"] for thread in (await client.get("/threads")).json()["data"]] == ["second"]
+
     async def test_a_thread_may_be_made_without_a_body(self, client: httpx.AsyncClient) -> None:
         assert (await client.post("/threads")).status_code == 201
 

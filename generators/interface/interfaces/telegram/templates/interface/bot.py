@@ -117,7 +117,10 @@ class ChatBot:
     async def _move(self, message: Message, moved: Moved) -> None:
         """Go on in a supergroup with what was said while it was a group."""
         conversation = Conversation(self._agent, Place(moved.old))
-        await self._patiently(message, None, lambda: conversation.move(Place(moved.new)))
+        try:
+            await self._patiently(message, None, lambda: conversation.move(Place(moved.new)))
+        except Refused as refused:
+            log.warning("What was said in a group stays with its former id", former=moved.old, reason=refused.detail)
 
     def _is_of_album(self, message: Message) -> bool:
         """Whether it is a further picture of an album, which has been answered already."""

@@ -28,6 +28,7 @@ os.environ["PTB_TIMEDELTA"] = "1"  # the library tells durations as such, which 
 READ_TIMEOUT = 10.0  # seconds
 CONNECTIONS = 100
 LONGEST_PAUSE = 5.0  # seconds between two attempts
+LAST_CALLS = 2.0  # seconds that calls have which nobody waits for
 TYPING_EVERY = 4.5  # seconds; Telegram shows it for five
 WARN_AT = 5  # attempts at one call that failed
 
@@ -74,6 +75,7 @@ class Telegram:
             request=requests(CONNECTIONS, httpx_kwargs={"verify": trusted}),
             get_updates_request=requests(1, httpx_kwargs={"transport": _kept_alive(url, trusted)}),
         )
+        self._showing: set[asyncio.Task[None]] = set()
         self.notices = Notices(self.bot)
 
     async def __aenter__(self) -> Self:
@@ -83,6 +85,8 @@ class Telegram:
     async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
         self.notices.close()
+        if self._showing:
+            await asyncio.wait(self._showing, timeout=LAST_CALLS)
         await self.bot.shutdown()
 
     async def connect(self) -> None:
@@ -121,19 +125,26 @@ class Telegram:
 
     @asynccontextmanager
     async def typing(self, place: Place) -> AsyncIterator[None]:
-        """Show in the chat, or in its topic, that the bot is writing."""
+        """Show in the chat, or in its topic, that the bot is writing.
+
+        The last call is left to its end: one that is cancelled while it connects leaves its socket open.
+        """
+        ended = asyncio.Event()
 
         async def show() -> None:
-            while True:
+            while not ended.is_set():
                 with suppress(TelegramError):
                     await self.bot.send_chat_action(place.chat, "typing", message_thread_id=place.topic)
-                await asyncio.sleep(TYPING_EVERY)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), TYPING_EVERY)
 
         showing = asyncio.create_task(show())
+        self._showing.add(showing)
+        showing.add_done_callback(self._showing.discard)
         try:
             yield
         finally:
-            showing.cancel()
+            ended.set()
 
     async def _watched[T](self, call: Callable[[], Awaitable[T]]) -> T:
         """As `insist`, for the calls that tell whether messages can be received."""
