@@ -28,7 +28,9 @@ log = structlog.get_logger("runner")
 SETTINGS = ModelSettings()
 OFFLINE = SETTINGS.offline
 ENGINE = "offline" if OFFLINE else SETTINGS.llm_model
-TURN_BYTES = 3 * 2**20 + 3 * 2**10 * SETTINGS.llm_max_tokens  # LangChain keeps every piece of a reply until its end
+USUAL_TOKENS = 4096  # few replies take more, whatever LLM_MAX_TOKENS allows
+# LangChain keeps every piece of a reply until its end.
+TURN_BYTES = 3 * 2**20 + 3 * 2**10 * min(SETTINGS.llm_max_tokens, USUAL_TOKENS)
 
 NO_TEXT: dict[FinishReason, str] = {
     "length": "I have no answer: all the tokens that it may take were used up before it. Please ask for less at once.",
