@@ -73,7 +73,7 @@ def _days(compose: Compose) -> int:
 
 def _written(context: Context, compose: Compose) -> tuple[Path, str]:
     """The path of the new backup, and what it holds. A database that is stopped is started for it, then stopped."""
-    service = context.database_service(compose)
+    service = compose.service(context.store)
     if any(each.status == "running" for each in service.containers()):
         return _write(context, compose, service)
     volume = context.data_volume(compose)

@@ -91,14 +91,10 @@ class Context(Workspace):
         found = {part.strip() for part in parts if len(part.strip()) >= SHORTEST_SECRET}
         self.console.secrets = tuple(sorted({*self.console.secrets, *found}, key=len, reverse=True))
 
-    def database_service(self, compose: Compose) -> Service:
-        """The database in a project: this one, or one beside it."""
-        return compose.service(self.store)
-
     def start_database(self, compose: Compose, *, unless_running: bool = False) -> None:
         """Start the database, whose user must be able to read its files. Raises CommandFailed."""
         files.make_readable([self.root / name for name in self.database.files])
-        service = self.database_service(compose)
+        service = compose.service(self.store)
         if unless_running and self._runs(service):
             return
         service.up()

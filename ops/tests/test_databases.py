@@ -23,17 +23,17 @@ def test_a_forged_dump_does_not_end_the_restriction() -> None:
 
 def test_what_a_dump_of_postgres_holds() -> None:
     dump = io.BytesIO(b"SELECT 1;\n-- holds threads 2 17\n-- holds messages 4 18\n")
-    assert Postgres().summarize(None, dump) == "threads 2 17\nmessages 4 18"  # type: ignore[arg-type]
+    assert Postgres().summarize(None, dump) == "threads 2 17\nmessages 4 18"
 
 
 @pytest.mark.parametrize("dump", [b"", b"-- holds threads 2 17\n-- incomplete\n"])
 def test_a_dump_of_postgres_that_is_not_complete(dump: bytes) -> None:
     with pytest.raises(Failure, match="not complete"):
-        Postgres().summarize(None, io.BytesIO(dump))  # type: ignore[arg-type]
+        Postgres().summarize(None, io.BytesIO(dump))
 
 
 def test_what_a_dump_of_mongo_holds() -> None:
     dump = io.BytesIO(b'["threads",{}]\n{"threads":"1 abc","messages":"2 def"}\n')
-    assert Mongo().summarize(None, dump) == "threads 1 abc\nmessages 2 def"  # type: ignore[arg-type]
+    assert Mongo().summarize(None, dump) == "threads 1 abc\nmessages 2 def"
     with pytest.raises(Failure, match="not complete"):
-        Mongo().summarize(None, io.BytesIO(b'["threads",{}]\n'))  # type: ignore[arg-type]
+        Mongo().summarize(None, io.BytesIO(b'["threads",{}]\n'))
