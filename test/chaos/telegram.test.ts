@@ -72,7 +72,11 @@ class People {
   /** Stops to write, waits for the last answers, and compares what was said with what is stored and answered. */
   async stop(memory: ChatMemory): Promise<Tally> {
     await this.end();
-    await until('nothing waits for an answer', 60, async () => this.#api.unconfirmed === 0);
+    await until(
+      'nothing waits for an answer',
+      60,
+      async () => this.#api.unconfirmed === 0 && (await memory.setAside(ME.id)) === 0,
+    );
     const total = { sent: 0, acknowledged: 0, lost: 0, doubled: 0, ordered: true };
     for (const [chat, texts] of this.#sent) {
       const stored = await memory.questions(chat);

@@ -35,6 +35,11 @@ export class ChatMemory {
     return found;
   }
 
+  /** How many messages a bot has set aside: confirmed to Telegram, and not answered yet. */
+  async setAside(bot: number): Promise<number> {
+    return (await this.#get(`bot${bot}`, '/threads?limit=200')).data.length;
+  }
+
   async questions(chat: number | string): Promise<string[]> {
     return (await this.said(chat)).filter(({ role }) => role === 'user').map(({ content }) => content);
   }
