@@ -35,8 +35,9 @@ async def serve(settings: Settings) -> int:
     asyncio.get_running_loop().set_task_factory(contained_task)
     outside = asyncio.all_tasks()
     memory = build_memory(settings)
+    app = create_app(settings, memory, runner)
     config = uvicorn.Config(
-        create_app(settings, memory, runner),
+        app,
         host=settings.host,
         port=settings.port,
         http=Connection,
@@ -48,7 +49,8 @@ async def serve(settings: Settings) -> int:
     )
     server = uvicorn.Server(config)
     starting = asyncio.create_task(start(memory, settings, server))
-    logger.info("serving", port=settings.port, engine=runner.ENGINE, offline=runner.OFFLINE)
+    turns = app.state.turns.most
+    logger.info("serving", port=settings.port, engine=runner.ENGINE, offline=runner.OFFLINE, turns=turns)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it again once it has drained
     await server.serve()
     starting.cancel()

@@ -161,8 +161,9 @@ class TestProcess:
 
     def test_sigterm_ends_with_code_0(self) -> None:
         variables = {"AGENT_TOKEN": TOKEN, "DATABASE_URL": NOWHERE, "DATABASE_PASSWORD": SECRET, "PORT": "0"}
-        code, logs = run("main.py", until="Uvicorn running", **variables)
+        code, logs = run("main.py", until="Uvicorn running", MAX_TURNS="7", **variables)
         assert code == 0
+        assert [line["turns"] for line in logs if line["event"] == "serving"] == [7]
         assert {line["level"] for line in logs} <= {"info", "warning"}
 
     def test_logs_are_json_and_keep_the_text_of_exceptions_back(self) -> None:
