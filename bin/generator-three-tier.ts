@@ -20,6 +20,7 @@ import {
 } from '../generators/shared/command.ts';
 import { Committer } from '../generators/shared/commit.ts';
 import { readText } from '../generators/shared/disk.ts';
+import { UsageError } from '../generators/shared/errors.ts';
 import type { Host } from '../generators/shared/host.ts';
 import { locate } from '../generators/shared/locate.ts';
 import { installedVersion } from '../generators/shared/package.ts';
@@ -91,6 +92,12 @@ async function run(command: Command, request: Request): Promise<void> {
   if (left) throw left;
 }
 
+/** @throws UsageError where the name of a command stands after something else. */
+function checkOrder([word]: readonly string[]): void {
+  if (!COMMANDS.some((name) => name === word)) return;
+  throw new UsageError(`${JSON.stringify(word)}: a command comes first, as in "generator-three-tier ${word} --yes".`);
+}
+
 /** The first word may name a command, as in `generator-three-tier db --database postgres`. */
 async function main([first, ...others]: readonly string[]): Promise<void> {
   const named = COMMANDS.find((name) => name === first);
@@ -101,6 +108,7 @@ async function main([first, ...others]: readonly string[]): Promise<void> {
   if (version) return console.log(installedVersion());
   if (help) return console.log(helpText(command));
   checkFlags(command, Object.keys(flags));
+  if (!named) checkOrder(positionals);
   checkWords(command, positionals);
   await run(command, toRequest(command, positionals, flags));
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { temporaryFolder } from './support/folders.ts';
 
@@ -26,5 +26,15 @@ describe('the command that works without yo', () => {
     assert.deepEqual([...packagesOf(cwd, 'lyco', '--yes')].sort(), ['diff', 'ejs', 'node-diff3']);
     const again = packagesOf(path.join(cwd, 'agents/lyco'), 'db', '--database', 'redis', '--yes');
     assert.deepEqual([...again].sort(), ['diff', 'ejs', 'node-diff3']);
+  });
+
+  it('says where a command belongs that stands after a flag', () => {
+    const cwd = temporaryFolder();
+    for (const command of ['db', 'update']) {
+      const { status, stderr } = spawnSync(process.execPath, [BIN, '--yes', command], { cwd, encoding: 'utf8' });
+      assert.equal(status, 1);
+      assert.equal(stderr, `✖ "${command}": a command comes first, as in "generator-three-tier ${command} --yes".\n`);
+    }
+    assert.deepEqual(readdirSync(cwd), []);
   });
 });

@@ -138,6 +138,22 @@ describe('the package as users get it', () => {
       assert.deepEqual(readdirSync(cwd), []);
     });
 
+    it(`says that nothing was written where the person presses Ctrl-C at a conflict: ${command}`, async () => {
+      const cwd = folder(`conflict by ${command}`);
+      run(cwd, 'generator-three-tier', 'lyco', '--yes');
+      const project = path.join(cwd, 'agents/lyco');
+      const template = path.join(project, '.env.template');
+      writeFileSync(template, readFileSync(template, 'utf8').replace('AGENT_PORT=8000', 'AGENT_PORT=7000'));
+      const before = readTree(project);
+      const { status, shown } = await typeAtTerminal(project, `${command} --agent-port 9000`, [
+        [/there is a new version/, '\x03'],
+      ]);
+      assert.equal(status, 130, shown);
+      assert.match(shown, /Nothing was written\.\r?\n$/);
+      assert.doesNotMatch(shown, /Error|force closed/i);
+      assert.deepEqual(readTree(project), before);
+    });
+
     it(`takes flags without a value with one, too, and their opposites: ${command}`, () => {
       const cwd = folder(`switched by ${command}`);
       const [program = '', ...first] = command.split(' ');
@@ -145,6 +161,7 @@ describe('the package as users get it', () => {
       const shown = typed('--dry-run=true');
       assert.deepEqual([shown.status, shown.stderr, readdirSync(cwd)], [0, '', []]);
       assert.match(shown.stdout, /^ +create docker-compose\.yml$/m);
+      assert.equal(typed('--yes', '--no-dry-run', '--dry-run').stdout, shown.stdout);
       const maybe = typed('--force=maybe');
       assert.deepEqual([maybe.status, maybe.lines.length, readdirSync(cwd)], [1, 1, []], maybe.output);
       assert.match(maybe.output, /--force: "maybe" is neither true nor false; use --force or --no-force\.$/m);
@@ -302,6 +319,9 @@ export const name: Name = 'db';
 
   const refused: [string[], RegExp][] = [
     [['Bad Name', '--yes'], /name: "Bad Name" .*; try "bad-name"\.$/],
+    [['123', '--yes'], /name: "123" must be .*; try "my-agent"\.$/],
+    [['--yes', '0x10'], /name: "0x10" must be .*; try "x10"\.$/],
+    [['--yes', '--name', '1e3'], /name: "1e3" must be .*; try "e3"\.$/],
     [['lyco', '--yes', '--databse', 'redis'], /--databse: there is no such flag; --help lists them all\.$/],
     [['lyco', '--yes', '--agent-port', '99999'], /--agent-port: "99999" is not a port/],
     [['lyco', '--yes', '--output'], /--output: "" is no folder/],

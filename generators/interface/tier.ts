@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { kindQuestion, portQuestion } from '../shared/questions.ts';
+import { UsageError } from '../shared/errors.ts';
+import { type Answers, type KnownAnswers, kindQuestion, portQuestion } from '../shared/questions.ts';
 import { HTTP, PYTHON, type Tier } from '../shared/tier.ts';
 import { type InterfaceId, interfaces } from './interfaces/index.ts';
 import type { Interface } from './interfaces/interface.ts';
@@ -11,6 +12,7 @@ export const interfaceTier: Tier = {
     kindQuestion('interface', 'How do people reach the agent?', interfaces, 'api'),
     portQuestion('interfacePort', 'interface-port', 'Port of the interface on 127.0.0.1', 8080),
   ],
+  check: checkPorts,
   facts: (answers) => ({
     interface: { ...interfaces[answers.interface as InterfaceId], id: answers.interface as string },
     interfacePort: answers.interfacePort,
@@ -29,3 +31,12 @@ export const interfaceTier: Tier = {
     return parts.includes('http') ? [PYTHON, HTTP] : [PYTHON];
   },
 };
+
+/** @throws UsageError where the interface is to listen on the port of the agent. */
+function checkPorts(_: Partial<Answers>, answers: KnownAnswers, given: Partial<Answers>): void {
+  const { agentPort, interfacePort } = answers;
+  const { hasPort }: Interface = interfaces[answers.interface as InterfaceId];
+  if (!hasPort || agentPort !== interfacePort) return;
+  const [flag, other] = given.interfacePort ? ['interface-port', 'agent'] : ['agent-port', 'interface'];
+  throw new UsageError(`--${flag}: ${agentPort} is the ${other}'s port already; use another one.`);
+}

@@ -119,8 +119,8 @@ export class Project {
     const tiers = new Set(this.#tiers.keys());
     const parts = inOrder(tiers).map((id) => this.#tiers.get(id) as Tier);
     const questions = new Set([nameQuestion, ...parts.flatMap(neededFor)]);
-    const answers = completeAnswers([...questions], this.#known, this.#given);
-    for (const { check } of parts) check?.(this.#before, answers);
+    const answers = completeAnswers([...questions], this.#known);
+    for (const { check } of parts) check?.(this.#before, answers, this.#given);
     return { root, stored, tiers, parts, answers };
   }
 }

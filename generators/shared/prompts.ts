@@ -59,23 +59,13 @@ export function conflictPrompt(file: string): Prompt {
 /**
  * Fills what nobody was asked with the defaults.
  *
- * @param known - What is known, and of that what was `given` in this run.
- * @throws UsageError where an answer without a default is missing, or two answers exclude each other.
+ * @throws UsageError where an answer without a default is missing.
  */
-export function completeAnswers(
-  questions: readonly Question[],
-  known: Partial<Answers>,
-  given: Partial<Answers>,
-): KnownAnswers {
+export function completeAnswers(questions: readonly Question[], known: Partial<Answers>): KnownAnswers {
   const missing = questions.find((question) => (known[question.key] ?? question.default) === undefined);
   if (missing) throw missingAnswer(missing);
   const entries = questions.map(({ key, default: fallback }) => [key, known[key] ?? fallback]);
-  const answers: KnownAnswers = Object.fromEntries(entries);
-  if (answers.agentPort !== undefined && answers.agentPort === answers.interfacePort) {
-    const [flag, other] = given.interfacePort ? ['interface-port', 'agent'] : ['agent-port', 'interface'];
-    throw new UsageError(`--${flag}: ${answers.agentPort} is the ${other}'s port already; use another one.`);
-  }
-  return answers;
+  return Object.fromEntries(entries);
 }
 
 /** What to say where an answer is missing and nobody is there to give it. */

@@ -13,7 +13,7 @@ import { CONFIG } from './location.ts';
 import type { ProjectFile } from './overlay.ts';
 import { type Place, type Plan, Project } from './project.ts';
 import { renderProject } from './render.ts';
-import { endOf } from './report.ts';
+import { type End, endOf } from './report.ts';
 
 type Environment = Generator['env'];
 
@@ -53,6 +53,11 @@ export class Session {
   private constructor({ env, fs }: Generator) {
     this.#environment = env;
     this.#editor = fs;
+    // Of Ctrl-C at a question `yo` may hear before the step that asks does, and end the process by then.
+    env.on('error', (error: unknown) => {
+      const end = this.#endOf(error);
+      if (end && end.code !== 1) leave(end);
+    });
   }
 
   /** Whether one of this package's commands was typed; otherwise a generator of another package composes them. */
@@ -192,13 +197,21 @@ export class Session {
     try {
       await work();
     } catch (error) {
-      const end = this.isOurs && isRunByYo() ? endOf(error) : undefined;
+      const end = this.#endOf(error);
       if (!end) throw error;
       if (end.code === 1) await idle(this.#environment.adapter); // it still has to say what was said before
-      console.error(end.said);
-      process.exit(end.code);
+      leave(end);
     }
   }
+
+  #endOf(error: unknown): End | undefined {
+    return this.isOurs && isRunByYo() ? endOf(error) : undefined;
+  }
+}
+
+function leave({ said, code }: End): never {
+  console.error(said);
+  process.exit(code);
 }
 
 /**

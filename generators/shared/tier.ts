@@ -16,8 +16,8 @@ export interface Tier {
   readonly questions: readonly Question[];
   /** Questions of other tiers whose answers it needs too. */
   readonly others?: readonly Question[];
-  /** @throws UsageError where a project cannot go from the answers of `before` to the new ones. */
-  readonly check?: (before: Partial<Answers>, answers: KnownAnswers) => void;
+  /** @throws UsageError where a project cannot have these answers, of which some were `given`, after those of `before`. */
+  readonly check?: (before: Partial<Answers>, answers: KnownAnswers, given: Partial<Answers>) => void;
   /** What all templates see of it. */
   readonly facts: (answers: KnownAnswers) => Facts;
   /** The folders of templates that make it up, laid out as the project. */

@@ -43,7 +43,7 @@ export abstract class ThreeTierCommand extends Generator<never, Options, BaseFea
   readonly command: Command;
 
   constructor(args: string[], options: Options, command: Command) {
-    takeValues(options, Object.keys(valueFlags(command)));
+    takeValues(options, [...Object.keys(valueFlags(command)), command.argument ?? []].flat());
     super([...args, ...wordsIn(options)], options, { inheritTasks: true, customPriorities: [RENDERING] });
     this.command = command;
     if (command.argument) this.argument(command.argument, { type: String, required: false });
@@ -80,7 +80,7 @@ export abstract class ThreeTierCommand extends Generator<never, Options, BaseFea
   initializing(): Promise<void> {
     return this.step(() => {
       if (this.#isRoot) checkFlags(this.command, this.#unknownFlags());
-      checkWords(this.command, this.args);
+      checkWords(this.command, this.#words);
       this.given();
     });
   }
@@ -100,7 +100,11 @@ export abstract class ThreeTierCommand extends Generator<never, Options, BaseFea
   /** What was typed, or passed by the generator that composes this one. */
   protected get request(): Request {
     const flags = flagsOf(this.command).map((flag) => [flag, this.#flag(flag)]);
-    return toRequest(this.command, this.args, Object.fromEntries(flags));
+    return toRequest(this.command, this.#words, Object.fromEntries(flags));
+  }
+
+  get #words(): string[] {
+    return this.args.map(asTyped);
   }
 
   /** @throws UsageError where an answer that was given is wrong. */
@@ -169,9 +173,9 @@ function terminalOf(adapter: object): Terminal | undefined {
 /** `yo` cannot know that a flag takes a value: without one it is true, and given several times it is a list. */
 function takeValues(options: Options, flags: readonly string[]): void {
   for (const flag of flags.flatMap((name) => [name, camelCase(name)])) {
-    const value = options[flag];
-    if (value === true) options[flag] = '';
-    if (Array.isArray(value)) options[flag] = value.at(-1) === true ? '' : value.at(-1);
+    if (options[flag] === undefined) continue;
+    const value = [options[flag]].flat().at(-1);
+    options[flag] = value === true ? '' : asTyped(value);
   }
 }
 
@@ -179,12 +183,20 @@ function takeValues(options: Options, flags: readonly string[]): void {
 function wordsIn(options: Options): string[] {
   return Object.keys(SWITCHES).flatMap((flag) => {
     const names = [flag, camelCase(flag)];
-    const word = names.map((name) => options[name]).find((value) => typeof value === 'string');
-    const isValue = word === 'true' || word === 'false' || process.argv.includes(`--${flag}=${word}`);
-    if (typeof word !== 'string' || isValue) return [];
-    for (const name of names) options[name] = true;
-    return [word];
+    const given = [names.map((name) => options[name]).find((value) => value !== undefined) ?? []].flat();
+    const isWord = (value: unknown) =>
+      typeof value === 'string' && !['true', 'false'].includes(value) && !process.argv.includes(`--${flag}=${value}`);
+    const values = given.map(asTyped);
+    if (given.length > 0) for (const name of names) options[name] = isWord(values.at(-1)) ? true : values.at(-1);
+    return values.filter(isWord) as string[];
   });
+}
+
+/** `yo` takes a word that reads as a number for one: `1e3` for 1000, `0x10` for 16. */
+function asTyped<Value>(value: Value): Value | string {
+  if (typeof value !== 'number') return value;
+  const words = process.argv.map((word) => word.replace(/^--[^=]*=/, ''));
+  return words.find((word) => word !== '' && Number(word) === value) ?? String(value);
 }
 
 function kebabCase(option: string): string {

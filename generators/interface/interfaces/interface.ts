@@ -21,6 +21,8 @@ export interface Interface {
   readonly label: string;
   /** The absolute path of its folder. */
   readonly folder: string;
+  /** Whether it listens on a port of the host, which INTERFACE_PORT names. */
+  readonly hasPort?: boolean;
   /** Folders in `parts/` that it is made of too: what several interfaces share, but not all. */
   readonly parts?: readonly string[];
   /** Folders of its program that its image needs beside the modules. */

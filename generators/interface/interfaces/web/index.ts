@@ -3,6 +3,7 @@ import type { Interface } from '../interface.ts';
 export const web = {
   label: 'web page',
   folder: import.meta.dirname,
+  hasPort: true,
   parts: ['http'],
   assets: ['static'],
   libraries: 'interface/static/vendor',
