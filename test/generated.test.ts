@@ -148,6 +148,25 @@ for (const combination of combinations) {
       }
     });
 
+    it('says in the README what is true of its files and of its interface', () => {
+      const [readme, compose, swarm] = ['README.md', 'docker-compose.yml', 'stack.yml'].map((file) =>
+        readFileSync(path.join(project(), file), 'utf8'),
+      ) as [string, string, string];
+      for (const [, file = ''] of readme.matchAll(/`((?:agent|interface|ops)\/[\w/]+\.\w+)`/g)) {
+        assert.ok(existsSync(path.join(project(), file)), file);
+      }
+      for (const [, name, file = ''] of readme.matchAll(/the class `(\w+)` in `([\w/.]+)`/g)) {
+        assert.match(readFileSync(path.join(project(), file), 'utf8'), new RegExp(`^class ${name}\\b`, 'm'));
+      }
+      const hasPort = /INTERFACE_PORT/.test(compose);
+      assert.equal(/The interface is what others reach/.test(readme), hasPort);
+      assert.equal(/INTERFACE_PORT/.test(swarm), hasPort);
+      const deploys = /run: \.\/deploy\.sh$/m.test(
+        readFileSync(path.join(project(), '.github/workflows/ci.yml'), 'utf8'),
+      );
+      assert.equal(/images, and a deployment\./.test(readme), deploys);
+    });
+
     it('lists in the README what .env.template offers, and nothing else', () => {
       const [readme, template] = ['README.md', '.env.template'].map((file) =>
         readFileSync(path.join(project(), file), 'utf8'),

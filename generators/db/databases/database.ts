@@ -42,6 +42,8 @@ export interface Database {
   readonly reserved: RegExp;
   /** The files that set an empty database up, in their order, relative to the project. */
   readonly initFiles: readonly string[];
+  /** When these are read, as the README says it. */
+  readonly initFilesTakeEffect: string;
   /** Its settings that are secrets. */
   readonly secrets: readonly Secret[];
   /** What the agent needs from PyPI to talk to it. */

@@ -8,6 +8,7 @@ export const mongo = {
   url: (name) => `mongodb://\${DB_USER}@${name}-mongo:27017/\${DB_NAME}`,
   reserved: /^(admin|config|local|root)$/,
   initFiles: ['init-collections.js'],
+  initFilesTakeEffect: 'run on an empty volume and again by every deploy',
   secrets: [
     { variable: 'DB_PASSWORD', prefix: '' },
     { variable: 'DB_ADMIN_PASSWORD', prefix: '' },
