@@ -15,8 +15,8 @@ log = structlog.get_logger("logic")
 
 LONGEST_QUOTE = 200  # characters
 
-# What a thread remembers, from shopping.py. It travels with the newest reply, and the next message starts from there, so
-# keep it small. A field that is added later needs a default, because the threads that are there do not have it.
+# What a thread remembers, from shopping.py. It travels with the newest reply, and the next message starts from there,
+# so keep it small. A field that is added later needs a default, because the threads that are there do not have it.
 
 type State = ShoppingList
 
