@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { execute } from './support/execute.ts';
 import { ROOT } from './support/generate.ts';
@@ -23,6 +24,13 @@ describe('the operations program', () => {
       assert.equal(status, 0, output);
     });
   }
+
+  it('compiles requirements by the uv that has compiled those of the templates, so that nothing else changes', () => {
+    const [source, lock] = ['ops/operations/requirements.py', 'python/requirements.txt'].map((file) =>
+      readFileSync(path.join(ROOT, file), 'utf8'),
+    ) as [string, string];
+    assert.equal(/^UV = "(.*)"$/m.exec(source)?.[1], /^uv==[^ ]+/m.exec(lock)?.[0]);
+  });
 
   it('starts with the Python of this machine where that is new enough, and says how to get one otherwise', async () => {
     const { status, output } = await execute(OPS, './three-tier', ['--help']);

@@ -2,22 +2,24 @@
 
 import json
 import time
-from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 
 PATIENCE = 15  # seconds
 
 
 def health() -> str:
     """Nothing where the agent is healthy, and otherwise what it says."""
+    connection = HTTPConnection("127.0.0.1", 8000, timeout=PATIENCE)
     try:
-        urlopen("http://127.0.0.1:8000/health", timeout=PATIENCE).close()
-    except HTTPError as answer:
-        return f"it says {answer.code} {answer.read().decode()}"
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        said = answer.read().decode()
     except (OSError, HTTPException) as error:
         return f"it does not answer: {error!r}"
-    return ""
+    finally:
+        connection.close()
+    return "" if answer.status == HTTPStatus.OK else f"it says {answer.status} {said}"
 
 
 if __name__ == "__main__":

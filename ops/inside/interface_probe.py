@@ -7,23 +7,27 @@ import json
 import socket
 import ssl
 import sys
-from http.client import HTTPException
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 PATIENCE = 15  # seconds
 
 
 def health() -> str:
     """Nothing where it is connected to the agent, and otherwise what it says."""
+    connection = HTTPConnection("127.0.0.1", 8080, timeout=PATIENCE)
     try:
-        with urlopen("http://127.0.0.1:8080/health", timeout=PATIENCE) as answer:
-            agent = json.load(answer)["agent"]
-    except HTTPError as refusal:
-        return f"it says {refusal.code} {refusal.read().decode()}"
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        said = answer.read().decode()
+        agent = json.loads(said)["agent"] if answer.status == HTTPStatus.OK else ""
     except (OSError, HTTPException, ValueError) as error:
         return f"it does not answer: {error!r}"
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        return f"it says {answer.status} {said}"
     return "" if agent == "ok" else f"to it, the agent is {agent}"
 
 

@@ -1,6 +1,5 @@
 """What the verification looks at. A check returns what there is to know, or raises Failure with what is wrong."""
 
-import ipaddress
 import json
 import re
 import shutil
@@ -8,14 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Lock
 from typing import Any
 
-from operations.compose import Compose
+from operations.compose import EVERYWHERE, Compose
 from operations.context import Context
 from operations.contracts import script
 from operations.docker import HEALTHY, Container
-from operations.errors import Failure
+from operations.errors import Doubt, Failure
 from operations.preflight import LEAST_ROOM, MEGABYTE
 
 LEAST_FOR_DATA = 500  # megabytes
@@ -29,7 +29,8 @@ class View:
     def __init__(self, context: Context, compose: Compose, crashes_since: float) -> None:
         """Ask Docker."""
         self.context, self.compose, self.crashes_since = context, compose, crashes_since
-        self.containers = [each for each in compose.containers() if each.service in context.services]
+        found = [each for each in compose.containers() if each.service in context.services]
+        self.containers = sorted(found, key=lambda each: context.services.index(each.service))
         self.store = compose.service(context.store)
         self._asking = Lock()
 
@@ -227,10 +228,10 @@ def _is_declared(compose: Compose, service: str, target: int, address: str, port
     )
 
 
-def _same_address(declared: str, found: str) -> bool:
-    """Docker lists `::` beside 0.0.0.0, and writes addresses of its own way."""
-    one, other = (ipaddress.ip_address(each.strip("[]") or "0.0.0.0") for each in (declared, found))
-    return one == other or (str(one) == "0.0.0.0" and other.is_unspecified)
+def _same_address(declared: IPv4Address | IPv6Address, found: str) -> bool:
+    """Docker lists `::` beside 0.0.0.0."""
+    other = ip_address(found) if found else EVERYWHERE
+    return declared == other or (declared == EVERYWHERE and other.is_unspecified)
 
 
 def are_apart(view: View) -> None:
@@ -277,9 +278,14 @@ def clocks_agree(view: View) -> str:
 
 
 def message_round_trip(view: View) -> None:
-    """A message makes its way through all tiers and back; its thread is deleted again."""
+    """A message makes its way through all tiers and back; its thread is deleted again.
+
+    What the program says although it ends well is why it did not get an answer from an agent that serves.
+    """
     program = script(view.context.interface.round_trip)
-    view.context.docker.run_inside(view.running(view.context.front).id, "python", "-", given=program)
+    said = view.context.docker.run_inside(view.running(view.context.front).id, "python", "-", given=program)
+    if said:
+        raise Doubt(said)
 
 
 CHECKS = (

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from operations.errors import Failure
 from operations.programs import CommandFailed
 
 FILE = "docker-compose.yml"
+EVERYWHERE = IPv4Address(0)
 # What Compose reads beside its file, where no file is named to it; the first that is there.
 OVERRIDES = (
     "compose.override.yml",
@@ -33,7 +35,7 @@ class Port:
 
     service: str
     target: int
-    address: str
+    address: IPv4Address | IPv6Address
     first: int  # of the range that Docker may choose from; 0: any
     last: int
 
@@ -74,7 +76,7 @@ class Compose:
         except CommandFailed as failed:
             self.docker.programs.console.say(failed.output.strip())
             files = " and ".join(file.name for file in self.files)
-            raise Failure(f"the settings in {self.env_file} do not fit {files}: see above") from None
+            raise Failure(f"the settings in {self.env_file} do not fit {files}: {failed}") from None
         return config
 
     @cached_property
@@ -102,8 +104,11 @@ class Compose:
 
     @property
     def ports(self) -> list[Port]:
-        """Everything that is published."""
-        return [port for name, facts in self.config["services"].items() for port in _ports(name, facts)]
+        """Everything that is published. Raises Failure where that is to be at something that is no address."""
+        try:
+            return [port for name, facts in self.config["services"].items() for port in _ports(name, facts)]
+        except ValueError as error:
+            raise Failure(f"a port is to be published on {error}: choose another in {self.env_file}") from None
 
     def limits(self, service: str) -> tuple[int, int, int]:
         """The limits of a service, as a container has them (see Container.limits)."""
@@ -181,7 +186,8 @@ class Service:
 def _ports(service: str, facts: dict[str, Any]) -> Iterator[Port]:
     for port in facts.get("ports", ()):
         first, _, last = str(port.get("published", "") or 0).partition("-")
-        yield Port(service, int(port["target"]), port.get("host_ip", "0.0.0.0"), int(first), int(last or first))
+        address = ip_address(port["host_ip"].strip("[]") if "host_ip" in port else EVERYWHERE)
+        yield Port(service, int(port["target"]), address, int(first), int(last or first))
 
 
 def _undoubled(value: Any) -> Any:

@@ -21,6 +21,7 @@ class Console:
         """Speak on this stream; errors go to standard error."""
         self.stream = stream
         self.secrets: tuple[str, ...] = ()
+        self.warnings: list[str] = []
         self.log: TextIO | None = None
         self.log_path: Path | None = None
         self._lock = threading.Lock()
@@ -50,6 +51,7 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Say what needs attention, though the run goes on."""
+        self.warnings.append(text)
         self._write(sys.stderr, f"! {text}")
 
     def error(self, text: str) -> None:

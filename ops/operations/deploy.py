@@ -13,9 +13,9 @@ from operations.contracts import script
 from operations.docker import HEALTHY, PROJECT, Container
 from operations.errors import Failure, NotServing
 from operations.programs import together
-from operations.project import SECRETS
 from operations.releases import Releases
 from operations.settings import refuse_weak
+from operations.workspace import GENERATED
 
 CANDIDATE = "candidate"  # the tag of images that have not passed their checks yet
 
@@ -40,6 +40,7 @@ def deploy(context: Context, options: Options) -> None:
     if options.dry_run:
         with TemporaryDirectory() as folder:
             draft = Path(folder) / ".env"
+            context.console.step("complete the settings")
             context.complete_settings(draft)
             _Deployment(context, context.compose(draft), options).plan()
         return
@@ -62,13 +63,12 @@ def roll_back(context: Context) -> None:
             deployment.go_back()
         except Failure as failure:
             deployment.explain()
-            raise _given_up(f"could not {deployment.doing}: {failure}") from None
-        context.console.say("✓ what was deployed last serves again")
+            raise deployment.given_up(f"could not {deployment.doing}: {failure}") from None
 
 
 def check_settings(context: Context, compose: Compose) -> None:
     """No secret is weak, and what only a person can fill in is there. Raises Failure."""
-    for variable, beginning in SECRETS.items():
+    for variable, beginning in GENERATED.items():
         refuse_weak(variable, compose.value(variable), context.env_file, named=bool(beginning))
     context.interface.check_settings(compose)
 
@@ -78,10 +78,6 @@ def _refuse_during_rotation(context: Context) -> None:
         raise Failure(
             "new secrets are on their way into the database: ops/three-tier rotate goes on with that, and deploys"
         )
-
-
-def _given_up(what: str) -> NotServing:
-    return NotServing(f"{what}. The agent does not serve. What is above says why; when it is mended: ./deploy.sh")
 
 
 @dataclass
@@ -118,12 +114,21 @@ class _Deployment:
             self.fail(failure)
         except (OSError, LookupError, SystemExit) as error:  # a full disk, a signal
             self.fail(Failure(f"interrupted: {error!r}"))
-        self.releases.keep(self.compose)
-        self.remove_candidates()
+        self.clean_up()
         self.context.console.say(self.context.interface.how_to_talk(self.compose, self.compose.service(front)))
+        for warning in self.context.console.warnings:
+            self.context.console.say(f"\n! {warning}")
         seconds = time.time() - self.began
         log = f"; the log is {self.context.console.log_path}" if self.context.console.log_path else ""
         self.context.console.say(f"\n✓ deployed {self.compose.name} in {seconds:.0f} s{log}")
+
+    def clean_up(self) -> None:
+        """Remember what runs now, and remove what is not needed any more; what serves does not depend on either."""
+        try:
+            self.releases.keep(self.compose)
+        except (Failure, OSError) as error:
+            self.context.console.warn(f"this release could not be kept, so none can be gone back to: {error}")
+        self.remove_candidates()
 
     def plan(self) -> None:
         """Check all that can be checked, and say what would be done."""
@@ -151,8 +156,8 @@ class _Deployment:
         """See that the settings fit, that nothing else has the name, and that the ports are free. Raises Failure."""
         together(lambda: self.compose.config, lambda: self.compose.hashes)
         check_settings(self.context, self.compose)
-        preflight.check_replicas(self.context, self.compose)
         self.refuse_to_replace_others()
+        preflight.check_replicas(self.context, self.compose)
         preflight.check_ports(self.context, self.compose)
         self.volume = self.context.data_volume(self.compose)
         self.has_data = self.context.docker.has_volume(self.volume)
@@ -175,8 +180,9 @@ class _Deployment:
         )
         if stack.out.strip():
             raise Failure(
-                f"{name} runs on Docker Swarm. To change over to Compose: docker stack rm {name} (keeps the data),\n"
-                "  then ./deploy.sh"
+                f"{name} runs on Docker Swarm. To update it there: ops/three-tier swarm, which comes with\n"
+                "  yo three-tier:update --with swarm\n"
+                f"  To change over to Compose: docker stack rm {name} (keeps the data), then ./deploy.sh"
             )
 
     def mention_other_data(self) -> None:
@@ -193,7 +199,8 @@ class _Deployment:
                 self.context.console.warn(
                     f"{will} in another kind of database. To take it along:\n"
                     "  ops/three-tier import FILE, with the FILE that ops/three-tier export wrote before the kind was\n"
-                    "  changed; without one, change it back first"
+                    "  changed; without one, change it back first. Both commands come with\n"
+                    "  yo three-tier:update --with transfer"
                 )
 
     def remove_leftovers(self) -> None:
@@ -266,8 +273,14 @@ class _Deployment:
         self.context.programs.ask(*command, TAG=CANDIDATE)
         if not self.context.docker.wait_until_healthy(self.trial):
             raise Failure("it did not become healthy")
-        self.context.docker.run_inside(self.trial, "python", "-", given=script("agent_round_trip.py"))
+        said = self.ask_agent(self.trial)
+        if said and not self.ask_agent(running[0].id):
+            raise Failure(f"the one that serves answers, and the new one does not: {said}")
         self.remove_trial()
+
+    def ask_agent(self, container: str) -> str:
+        """Have an agent answer a message; nothing, or why it cannot although it serves. Raises CommandFailed."""
+        return self.context.docker.run_inside(container, "python", "-", given=script("agent_round_trip.py"))
 
     def remove_trial(self) -> None:
         """Away with the container in which the new agent was tried."""
@@ -286,14 +299,15 @@ class _Deployment:
 
     def start_tiers(self) -> None:
         """Start what has changed, one tier after the other, so that it is clear which one is the reason if it fails."""
-        self.replace_unhealthy()
         self.replace_agents()
         for name in (self.context.agent, self.context.front):
-            if self.is_outdated(self.compose.service(name)):
+            service = self.compose.service(name)
+            before = {each.id for each in service.containers()}
+            if self.is_outdated(service):
                 self.compose.follow("up", "--detach", "--no-build", name)
-                for container in self.compose.service(name).containers():
+                for container in service.containers():
                     if not self.context.docker.wait_until_healthy(container.id):
-                        raise Failure(f"{name} did not become healthy")
+                        self.renew(service, container, before)
         # What else there may be in the Compose file, and away with the database of another kind; its volume stays.
         self.compose.follow("up", "--detach", "--no-build", "--remove-orphans", "--wait", "--wait-timeout", "120")
         self.reset_limits()
@@ -309,14 +323,14 @@ class _Deployment:
         made_from = (container.image, container.config_hash)
         return made_from == (image, self.compose.hashes[service.name]) and container.state == HEALTHY
 
-    def replace_unhealthy(self) -> None:
-        """Compose would leave a container alone that hangs, since nothing about it has changed."""
-        tiers = (self.context.agent, self.context.front)
-        hanging = [
-            each.id for each in self.compose.containers() if each.service in tiers and each.health == "unhealthy"
-        ]
-        if hanging:
-            self.context.docker.ask("rm", "--force", *hanging)
+    def renew(self, service: Service, container: Container, before: set[str]) -> None:
+        """Make a container anew that hangs: Compose leaves it alone, since nothing about it has changed."""
+        if container.id not in before:
+            raise Failure(f"{service.name} did not become healthy")
+        self.context.console.warn(f"{service.name} has not changed, but is unhealthy: it is made anew")
+        self.show_log(service.name, container)
+        self.context.docker.ask("rm", "--force", container.id)
+        service.up()
 
     def replace_agents(self) -> None:
         """Where there are several, replace one after the other, so that one always answers."""
@@ -365,6 +379,7 @@ class _Deployment:
         self.context.database.apply_init_files(self.compose.service(self.context.store))
         self.start_tiers()
         self.verify()
+        self.context.console.say("✓ what was deployed last serves again")
 
     def fail(self, failure: Failure) -> None:
         """After a failure what ran before serves again, or it is said that nothing does. Raises Failure."""
@@ -380,15 +395,29 @@ class _Deployment:
             except Failure as second:
                 self.context.console.error(str(second))
                 self.explain()
-                raise _given_up(f"{what}, nor go back to what was deployed before") from None
+                raise self.given_up(f"{what}, nor go back to what was deployed before") from None
             raise Failure(
                 f"{what}. What was deployed before serves, and passed its checks; your files still say what failed"
             ) from None
         try:
             self.verify()
         except Failure:
-            raise _given_up(what) from None
+            raise self.given_up(what) from None
         raise Failure(f"{what}. What runs now passes all checks nevertheless, and serves") from None
+
+    def given_up(self, what: str) -> Failure:
+        """How things are in the end, for which the agent itself is asked: checks may fail while it serves."""
+        service, front = (self.compose.service(name) for name in (self.context.agent, self.context.front))
+        try:
+            self.ask_agent(service.container_id)
+            answers = all(each.state == HEALTHY for each in front.containers()) and front.container_id
+        except Failure:
+            answers = ""
+        if answers:
+            return Failure(
+                f"{what}. The agent answers nevertheless; what is above says what is wrong. Then: ./deploy.sh"
+            )
+        return NotServing(f"{what}. The agent does not serve. What is above says why; when it is mended: ./deploy.sh")
 
     def explain(self) -> str:
         """Show the end of the log of what is the reason, and say how that is.

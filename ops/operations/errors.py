@@ -7,6 +7,10 @@ class Failure(Exception):
     status = 1
 
 
+class Doubt(Exception):
+    """What a check cannot say, as something outside of this machine's tiers keeps it from that."""
+
+
 class UsageError(Failure):
     """The command line is wrong."""
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -65,8 +66,12 @@ def check_files(root: Path) -> None:
     for name in ("docker-compose.yml", ".env.template", "agent/Dockerfile", "interface/Dockerfile"):
         if not os.access(root / name, os.R_OK):
             raise Failure(f"{root / name} is missing, or you may not read it")
-    if not os.access(root, os.W_OK):
-        raise Failure(f"{root} belongs to another user: run this as that user")
+    for folder in (root, root / ".deployed", root / "backups"):
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise Failure(
+                f"{folder} belongs to another user: run this as that user, or make all of it yours:\n"
+                f'  sudo chown -R "$(id -u):$(id -g)" {shlex.quote(str(root))}'
+            )
 
 
 def check_room(context: Context) -> None:
@@ -106,7 +111,7 @@ def check_ports(context: Context, compose: Compose) -> None:
         holder = context.docker.ask("ps", "--filter", f"publish={port.first}", "--format", "{{.Names}}").split()
         if holder:
             raise Failure(f"{what} the container {holder[0]}: choose another in {compose.env_file}")
-        if is_taken("127.0.0.1" if port.address == "0.0.0.0" else port.address, port.first):
+        if is_taken("127.0.0.1" if port.address.is_unspecified else str(port.address), port.first):
             raise Failure(
                 f"{what} another program: choose another in {compose.env_file}\n"
                 f"  (to see which one it is: sudo ss -ltnp 'sport = :{port.first}')"

@@ -9,7 +9,7 @@ from operations import files
 from operations.context import TIERS, Context
 
 IMAGE = "python:3.13-slim"
-UV = "uv==0.9.7"
+UV = "uv==0.13.9"
 LOCKS = ("requirements", "requirements-dev")
 OPTIONS = "--universal --python-version 3.12 --generate-hashes --no-header --no-annotate --quiet"
 

@@ -16,7 +16,8 @@ QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", re.DOTALL)
 BYTE_ORDER_MARK = "\ufeff"  # with which some editors begin a file
 SECRET = re.compile(r"(?:PASSWORD|SECRET|TOKEN|KEYS?)$")
 DEFAULT = re.compile(r"change.?me|example|password|placeholder|secret|your.", re.IGNORECASE)
-SHORTEST = 12  # characters of a secret
+SHORTEST = 16  # characters of a secret; the services refuse shorter ones
+SHORTEST_OF_DATABASE = 12
 
 
 def random_secret() -> str:
@@ -108,7 +109,7 @@ def complete(template: Path, source: Path, target: Path, generated: Mapping[str,
         generated: the secrets, each with what stands before its random part.
 
     Raises:
-        Failure: a file cannot be read or written.
+        Failure: a file cannot be read or written, or a secret in it is weak.
     """
     known = read(template)
     env = read(source) if source.exists() else EnvFile("", source.name)
@@ -120,6 +121,8 @@ def complete(template: Path, source: Path, target: Path, generated: Mapping[str,
         if place is not None and env.is_blank(place):
             env.entries[place] = f"{variable}={beginning}{random_secret()}"
             done.generated.append(variable)
+        elif place is not None and "$" not in (value := value_in(env.entries[place])):  # Compose knows what that is
+            refuse_weak(variable, value, source, named=bool(beginning))
     _move_ports(env, done)
     if done.added or done.generated or source != target:
         files.replace(target, env.text())
@@ -181,10 +184,11 @@ def refuse_weak(variable: str, value: str, env_file: Path, *, named: bool) -> No
     Raises:
         Failure: it is weak.
     """
+    shortest = SHORTEST_OF_DATABASE if variable.startswith("DB_") else SHORTEST
     for part in value.split(",") if named else [value]:
         secret = part.partition(":")[2].strip() if named else part
-        if len(secret) < SHORTEST or DEFAULT.match(secret):
+        if len(secret) < shortest or DEFAULT.match(secret):
             raise Failure(
-                f"{variable} in {env_file} is a default, or has less than {SHORTEST} characters. Write a longer one,\n"
+                f"{variable} in {env_file} is a default, or has less than {shortest} characters. Write a longer one,\n"
                 "  or nothing after the =, and it is generated"
             )

@@ -160,13 +160,13 @@ class _Stack:
         if any(each.status == "running" for each in self.compose.containers()):
             raise Failure(
                 f"{self.name} runs by docker-compose.yml here, on the volume that the stack would use.\n"
-                f"  To change over: docker compose -p {self.name} down (keeps the data), then ./deploy.sh --swarm"
+                f"  To change over: docker compose -p {self.name} down (keeps the data), then ops/three-tier swarm"
             )
 
     def check_bind(self) -> None:
         """What is published is open on all addresses of every machine, so the settings must say so. Raises Failure."""
         for port in self.compose.ports:
-            if port.service == self.context.front and port.address not in {"0.0.0.0", "::"}:
+            if port.service == self.context.front and not port.address.is_unspecified:
                 raise Failure(
                     "a swarm publishes on all addresses of all its machines, but INTERFACE_BIND is "
                     f"{port.address}.\n  If that is meant, and a firewall or a proxy is what you want before it: "
@@ -310,7 +310,7 @@ class _Stack:
         what = f"{self.name}_{service} {why}"
         if not self.go_back():
             raise NotServing(
-                f"{what}. The agent does not serve. What is above says why; when it is mended: ./deploy.sh --swarm"
+                f"{what}. The agent does not serve. What is above says why; when it is mended: ops/three-tier swarm"
             )
         raise Failure(f"{what}. What ran before serves; your files still say what failed")
 

@@ -1,6 +1,7 @@
 """verify: checks the three tiers as they run, from the engine to a whole conversation."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass
 from operations.checks import CHECKS, Check, View
 from operations.compose import Compose
 from operations.context import Context
-from operations.errors import Failure
+from operations.errors import Doubt, Failure
 from operations.programs import together
 
 HOUR = 3600  # seconds
@@ -23,6 +24,7 @@ class Result:
     ok: bool
     said: str = ""  # what there is to know, or what is wrong
     advice: str = ""  # where it is wrong
+    warning: bool = False  # where it could not be found out, for a reason that is not theirs
 
 
 def verify(context: Context, compose: Compose, *, crashes_since: float) -> None:
@@ -36,10 +38,13 @@ def verify(context: Context, compose: Compose, *, crashes_since: float) -> None:
     results = _all(context, compose, crashes_since)
     _say(context, results)
     _judge(results)
+    context.console.say("All three tiers work.")
 
 
 def command(context: Context, *, as_json: bool) -> None:
     """Check everything, with settings that may not fit, and an engine that may not be there. Raises Failure."""
+    if as_json:
+        context.console.stream = sys.stderr  # the document is all that goes to standard output
     context.console.record(context.root, "verify")
     results = [
         _check(
@@ -90,13 +95,17 @@ def _run(check: Check, view: View) -> Result:
 def _check(tier: str, title: str, advice: str, holds: Callable[[], str | None]) -> Result:
     try:
         return Result(tier, title, ok=True, said=holds() or "")
+    except Doubt as doubt:
+        return Result(tier, title, ok=True, said=str(doubt), warning=True)
     except Failure as failure:
         return Result(tier, title, ok=False, said=str(failure), advice=advice)
 
 
 def _say(context: Context, results: list[Result]) -> None:
     for result in results:
-        if result.ok:
+        if result.warning:
+            context.console.say(f"! {result.tier:10} {result.check}: {result.said}")
+        elif result.ok:
             note = f" ({result.said})" if result.said else ""
             context.console.say(f"✓ {result.tier:10} {result.check}{note}")
         else:

@@ -14,6 +14,9 @@ from operations.errors import Failure
 from operations.programs import Programs
 from operations.project import NAME, SECRETS
 
+# What each generated setting begins with.
+GENERATED = {variable: beginning for beginning, variables in SECRETS.items() for variable in variables}
+
 
 @dataclass
 class Workspace:
@@ -30,7 +33,7 @@ class Workspace:
     def complete_settings(self, target: Path | None = None) -> None:
         """Make the settings, or complete those that are there, and say what was done. Raises Failure."""
         template = self.root / ".env.template"
-        done = settings.complete(template, self.env_file, target or self.env_file, SECRETS)
+        done = settings.complete(template, self.env_file, target or self.env_file, GENERATED)
         for text, names in (
             (f"added to {self.env_file}:", [] if done.is_new else done.added),
             ("generated:", done.generated),

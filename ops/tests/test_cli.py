@@ -36,6 +36,14 @@ def test_a_wrong_variable_is_wrong_usage() -> None:
     assert (finished.returncode, finished.stderr) == (2, "✗ LOCK_WAIT is soon, and should be a number of seconds\n")
 
 
+def test_elsewhere_than_on_linux_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cli.main(["env"]) == 1
+    assert capsys.readouterr().err.startswith("✗ this program needs Linux")
+
+
 def test_a_command_that_is_not_asked_for_is_not_loaded() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); from operations import cli; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code, str(OPS)], capture_output=True, text=True, check=True).stdout

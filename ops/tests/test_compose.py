@@ -46,7 +46,7 @@ def test_values_are_what_compose_reads(configured: Context) -> None:
 
 def test_ports_and_limits(configured: Context) -> None:
     compose = configured.compose()
-    assert [(port.first, port.last, port.address) for port in compose.ports] == [
+    assert [(port.first, port.last, str(port.address)) for port in compose.ports] == [
         (8000, 8002, "127.0.0.1"),
         (0, 0, "::1"),
     ]

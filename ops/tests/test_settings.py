@@ -36,7 +36,7 @@ def test_a_second_run_changes_nothing(context: Context) -> None:
 
 def test_what_is_missing_is_added_with_its_comment_and_all_else_is_kept(context: Context) -> None:
     kept = (
-        "export DB_NAME='mine' # a comment\r\nMINE=\"two\nlines\"\nDB_ADMIN_PASSWORD=p@s:s/w#r%d\nAGENT_TOKEN="
+        "export DB_NAME='mine' # a comment\r\nMINE=\"two\nlines\"\nDB_ADMIN_PASSWORD=p@s:s/w#r%d!\nAGENT_TOKEN="
         + "t" * 20
     )
     context.env_file.write_bytes(kept.encode())
@@ -52,7 +52,7 @@ def test_the_run_says_what_it_did_and_no_secret(context: Context, said) -> None:
     context.complete_settings()
     text = said.getvalue()
     assert f"not used any more, and kept in {context.env_file}: MINE" in text
-    assert "generated: DB_PASSWORD DB_ADMIN_PASSWORD AGENT_TOKEN API_KEYS BACKUP_KEY" in text
+    assert "generated: DB_PASSWORD DB_ADMIN_PASSWORD AGENT_TOKEN BACKUP_KEY API_KEYS" in text
     assert values(context)["DB_PASSWORD"] not in text
 
 
@@ -117,10 +117,16 @@ def test_the_last_of_a_variable_counts() -> None:
     assert EnvFile("A=1\nB=2\nA=3\n", ".env").variables() == {"A": 2, "B": 1}
 
 
-@pytest.mark.parametrize("value", ["changeme-please-do-it", "short", "", "0123456789a"])
+@pytest.mark.parametrize("value", ["changeme-please-do-it", "short", "", "0123456789abcde"])
 def test_weak_secrets_are_refused(value: str) -> None:
-    with pytest.raises(Failure, match="AGENT_TOKEN in .env is a default, or has less than 12 characters"):
+    with pytest.raises(Failure, match="AGENT_TOKEN in .env is a default, or has less than 16 characters"):
         refuse_weak("AGENT_TOKEN", value, Path(".env"), named=False)
+
+
+def test_a_password_of_the_database_may_be_shorter_than_what_the_services_refuse() -> None:
+    refuse_weak("DB_PASSWORD", "0123456789ab", Path(".env"), named=False)
+    with pytest.raises(Failure, match="less than 12"):
+        refuse_weak("DB_PASSWORD", "0123456789a", Path(".env"), named=False)
 
 
 def test_each_key_of_a_list_is_judged() -> None:

@@ -81,7 +81,7 @@ class Mongo:
 
     def dump(self, db: Service, sink: Sink) -> None:
         """Print all documents as lines of extended JSON, and what they are."""
-        program = script("mongo_login.js") + script("mongo_dump.js")
+        program = script("mongo/login.js") + script("mongo/dump.js")
         command = ("docker", "exec", "--interactive", db.container_id, "sh", "-c", SHELL)
         db.docker.programs.pipe(*command, pieces=[program], sink=sink)
 
@@ -97,7 +97,7 @@ class Mongo:
 
     def load(self, db: Service, dump: IO[bytes]) -> None:
         """Fill the empty collections from the dump."""
-        program = (script("mongo_login.js") + script("mongo_load.js")).decode()
+        program = (script("mongo/login.js") + script("mongo/load.js")).decode()
         evaluate = ("sh", "-c", 'cat | mongosh --quiet --norc --eval "$1"', "sh", program)
         db.docker.programs.pipe("docker", "exec", "--interactive", db.container_id, *evaluate, pieces=dump)
 

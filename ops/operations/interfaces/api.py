@@ -11,7 +11,7 @@ class Api:
     """The interface that programs call."""
 
     keys: ClassVar[tuple[str, ...]] = ("API_KEYS",)
-    round_trip: ClassVar[str] = "api_round_trip.py"
+    round_trip: ClassVar[str] = "api/round_trip.py"
 
     def check_settings(self, compose: Compose) -> None:
         """Ask for nothing: every setting has a default or is generated."""

@@ -22,7 +22,7 @@ class Telegram:
     """The interface that people write to in Telegram."""
 
     keys: ClassVar[tuple[str, ...]] = ("TELEGRAM_BOT_TOKEN",)
-    round_trip: ClassVar[str] = "telegram_round_trip.py"
+    round_trip: ClassVar[str] = "telegram/round_trip.py"
 
     def check_settings(self, compose: Compose) -> None:
         """See that there is a token, which only a person can get."""
@@ -38,7 +38,7 @@ class Telegram:
     def how_to_talk(self, compose: Compose, service: Service) -> str:
         """The bot's address, and how to be allowed to use it."""
         bot = json.loads(service.inside("python", "-c", ASK_HEALTH))["bot"]
-        told = f"Talk to it: https://t.me/{bot}"
+        told = f"Talk to it: https://t.me/{bot}" if bot else "Telegram has not answered yet; the bot goes on asking."
         if compose.value("ALLOWED_USERS"):
             return told
         return f"""{told}

@@ -11,7 +11,7 @@ class Web:
     """The interface that people open in a browser."""
 
     keys: ClassVar[tuple[str, ...]] = ("WEB_PASSWORD", "SESSION_SECRET")
-    round_trip: ClassVar[str] = "web_round_trip.py"
+    round_trip: ClassVar[str] = "web/round_trip.py"
 
     def check_settings(self, compose: Compose) -> None:
         """Ask for nothing: every setting has a default or is generated."""

@@ -7,9 +7,13 @@ import json
 import os
 import sys
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import NoReturn
 
 QUESTION = "This is a test. Please answer with one word."
 PATIENCE = 150.0  # seconds for one request; the agent may take as long for an answer
+# What the agent says when it serves, and others or what it asks keep it from this answer; and the sign-in, which
+# counts failures from here like those of others.
+HINDERED = ("too much to do", "the agent needs did not answer", "Too many attempts to sign in")
 
 
 class Visitor:
@@ -28,7 +32,7 @@ class Visitor:
         finally:
             connection.close()
         if answer.status != status:
-            sys.exit(f"{method} {path}: {answer.status} {text}")
+            end(f"{method} {path}: {answer.status} {text}")
         self._keep_cookie(answer)
         return text
 
@@ -37,12 +41,18 @@ class Visitor:
             self.headers["Cookie"] = cookie.partition(";")[0]
 
 
+def end(said: str) -> NoReturn:
+    """End with what came instead of what should."""
+    print(said)
+    sys.exit(0 if any(words in said for words in HINDERED) else 1)
+
+
 def reply_in(stream: str) -> str:
     """The whole reply at the end of a stream of events."""
     events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: {")]
     for event in events:
         if event["type"] == "error":
-            sys.exit(f"the reply broke off: {event['status']} {event['detail']}")
+            end(f"the reply broke off: {event['status']} {event['detail']}")
     return str(events[-1].get("content", ""))
 
 
