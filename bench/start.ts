@@ -5,10 +5,11 @@
  *     npm run bench:start -- --rounds 3 postgres   fewer rounds, one database
  *
  * A start is `docker compose up --wait` until all three tiers are healthy, with images that are built: warm where the data
- * is there, and on an empty volume. A swap is `docker compose up --build --wait` of the agent after one line has changed;
- * `./deploy.sh` does more: it backs up, tries the new agent first, and verifies. The peer is the least that one could start
- * instead: the same image of the database with nothing set, and FastAPI with nothing in it, on the same image of Python.
- * The two take turns. The imports of the agent are listed below. Prints tables in Markdown.
+ * is there, and on an empty volume. A swap is `docker compose up --build --wait` of the agent after one line has changed.
+ * The peer is the least that one could start instead: the same image of the database with nothing set, and FastAPI with
+ * nothing in it, on the same image of Python. The two take turns. `./deploy.sh`, which backs up, tries a new agent first and
+ * verifies, takes turns with `docker compose up --detach --build --wait` of the same project and the same change. The
+ * imports of the agent are listed below. Prints tables in Markdown.
  */
 import { appendFileSync } from 'node:fs';
 import path from 'node:path';
@@ -26,6 +27,13 @@ const LOGIC = 'langgraph'; // imports more
 const MOST_MINUTES = 20; // for one database
 const LARGEST = 10; // packages that are listed
 const GOALS = { database: 'postgres', warm: 5, swap: 3 } as const; // seconds
+const MOST_TIMES = 2; // as long as Compose alone, which a deployment may take
+/** What is changed before a deployment, each a file or none. */
+const CHANGES = {
+  'no change': undefined,
+  'a line in agent/logic.py': 'agent/logic.py',
+  'a line in interface/main.py': 'interface/main.py',
+} as const;
 
 const { rounds, names } = readOptions({ rounds: 5, sizes: [], names: Object.keys(databases) });
 
@@ -36,8 +44,11 @@ interface Times {
   readonly cpu: number[];
   readonly empty: number[];
   readonly swap: number[];
-  readonly deploy: number[];
 }
+
+/** In seconds, of each round: a deployment, and Compose doing the same. */
+type Deployments = Record<keyof typeof CHANGES, { deploy: number[]; compose: number[] }> &
+  Record<'verify' | 'backup', number[]>;
 
 interface Imports {
   readonly wall: readonly number[];
@@ -52,9 +63,13 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-async function deploy(stack: Stack): Promise<void> {
-  const { status, output } = await stack.deploy();
+async function succeed(stack: Stack, ...command: [string, ...string[]]): Promise<void> {
+  const { status, output } = await stack.run(...command);
   if (status !== 0) throw new Error(output);
+}
+
+function deploy(stack: Stack): Promise<void> {
+  return succeed(stack, './deploy.sh');
 }
 
 async function cpuOf(stack: Stack): Promise<number> {
@@ -74,9 +89,30 @@ async function startOnce(stack: Stack, code: string, times: Times): Promise<void
   times.cpu.push(await cpuOf(stack));
   change();
   times.swap.push(await seconds(() => up('--build', `${stack.name}-agent`)));
-  if (code === 'main.py') return; // the peer, which has no deploy.sh
-  change();
-  times.deploy.push(await seconds(() => deploy(stack)));
+}
+
+/** Deployments of a project that runs. */
+async function measureDeployments(stack: Stack): Promise<Deployments> {
+  const none = () => ({ deploy: [], compose: [] });
+  const times: Deployments = {
+    ...{ 'no change': none(), 'a line in agent/logic.py': none(), 'a line in interface/main.py': none() },
+    ...{ verify: [], backup: [] },
+  };
+  const change = (file: string | undefined) =>
+    file && appendFileSync(path.join(stack.folder, file), `# changed ${Date.now()}\n`);
+  await deploy(stack);
+  for (let round = 0; round < rounds; round++) {
+    for (const [what, file] of Object.entries(CHANGES) as [keyof typeof CHANGES, string | undefined][]) {
+      change(file);
+      times[what].compose.push(await seconds(() => stack.compose('up', '--detach', '--build', '--wait')));
+      change(file);
+      times[what].deploy.push(await seconds(() => deploy(stack)));
+    }
+    for (const command of ['verify', 'backup'] as const) {
+      times[command].push(await seconds(() => succeed(stack, 'ops/three-tier', command)));
+    }
+  }
+  return times;
 }
 
 async function measure(ours: Stack, bare: Stack): Promise<[Times, Times]> {
@@ -85,7 +121,7 @@ async function measure(ours: Stack, bare: Stack): Promise<[Times, Times]> {
     [ours, 'agent/logic.py'],
     [bare, 'main.py'],
   ] as const;
-  const times = contenders.map((): Times => ({ warm: [], cpu: [], empty: [], swap: [], deploy: [] }));
+  const times = contenders.map((): Times => ({ warm: [], cpu: [], empty: [], swap: [] }));
   for (const [stack] of contenders) await stack.compose('build');
   for (let round = 0; round < rounds; round++) {
     for (const [n, [stack, code]] of contenders.entries()) {
@@ -144,16 +180,37 @@ function startTable(measured: ReadonlyMap<string, readonly [Times, Times]>): str
 }
 
 function swapTable(measured: ReadonlyMap<string, readonly [Times, Times]>): string {
-  const heads = ['', 'swap / bare', 'swap s', 'from–to', 'bare s', '`./deploy.sh` s', 'from–to'];
+  const heads = ['', 'swap / bare', 'swap s', 'from–to', 'bare s'];
   const rows = [...measured].map(([label, [ours, bare]]) => [
     label,
     `**${(median(ours.swap) / median(bare.swap)).toFixed(2)}**`,
     median(ours.swap).toFixed(1),
     spread(ours.swap, 1),
     median(bare.swap).toFixed(1),
-    median(ours.deploy).toFixed(1),
-    spread(ours.deploy, 1),
   ]);
+  return table(heads, rows);
+}
+
+function deploymentTable([label, times]: readonly [string, Deployments]): string {
+  const heads = [label, 'deploy / Compose', '`./deploy.sh` s', 'from–to', '`up --detach --build --wait` s', 'from–to'];
+  const rows = (Object.keys(CHANGES) as (keyof typeof CHANGES)[]).map((what) => {
+    const { deploy, compose } = times[what];
+    return [
+      what,
+      `**${(median(deploy) / median(compose)).toFixed(2)}**`,
+      ...[median(deploy).toFixed(1), spread(deploy, 1), median(compose).toFixed(1), spread(compose, 1)],
+    ];
+  });
+  for (const command of ['verify', 'backup'] as const) {
+    rows.push([
+      `\`ops/three-tier ${command}\``,
+      '',
+      median(times[command]).toFixed(1),
+      spread(times[command], 1),
+      '',
+      '',
+    ]);
+  }
   return table(heads, rows);
 }
 
@@ -179,6 +236,7 @@ function packageTable([label, { packages }]: readonly [string, Imports]): string
 }
 
 const measured = new Map<string, readonly [Times, Times]>();
+const deployments = new Map<string, Deployments>();
 const imports = new Map<string, Imports>();
 const versions = new Set<string>();
 await inFolder('start', async (folder) => {
@@ -189,6 +247,7 @@ await inFolder('start', async (folder) => {
       await using(await bareStack(folder, ours, id as DatabaseId), async (bare) => {
         measured.set(label, await measure(ours, bare));
       });
+      deployments.set(label, await measureDeployments(ours));
       versions.add(await versionsOf(ours, service));
       imports.set(`${label}, ${logics[LOGIC].label}`, await measureImports(ours));
     });
@@ -200,11 +259,20 @@ await inFolder('start', async (folder) => {
 });
 const [largest] = imports;
 console.log(`${circumstances(dockerVersion(), ...versions, `${rounds} rounds`)}\n`);
-const tables = [startTable(measured), swapTable(measured), importTable(imports), largest && packageTable(largest)];
+const tables = [
+  ...[startTable(measured), swapTable(measured), ...[...deployments].map(deploymentTable)],
+  ...[importTable(imports), largest && packageTable(largest)],
+];
 console.log(tables.filter(Boolean).join('\n\n'));
 const [goal] = measured.get(databases[GOALS.database].label) ?? [];
 for (const kind of ['warm', 'swap'] as const) {
   const time = goal ? median(goal[kind]) : 0;
   if (time > GOALS[kind])
     console.error(`${GOALS.database}, ${kind}: ${time.toFixed(1)} s is more than ${GOALS[kind]} s`);
+}
+for (const [label, times] of deployments) {
+  for (const what of Object.keys(CHANGES) as (keyof typeof CHANGES)[]) {
+    const ratio = median(times[what].deploy) / median(times[what].compose);
+    if (ratio > MOST_TIMES) console.error(`${label}, ${what}: ${ratio.toFixed(1)} times as long as Compose alone`);
+  }
 }
