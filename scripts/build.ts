@@ -20,4 +20,10 @@ cpSync(path.join(ROOT, 'generators'), path.join(ROOT, target, 'generators'), {
   recursive: true,
   filter: (source) => !source.endsWith('.ts') && !LITTER.test(source),
 });
+for (const part of ['operations', 'inside', 'three-tier']) {
+  cpSync(path.join(ROOT, 'ops', part), path.join(ROOT, target, 'ops', part), {
+    recursive: true,
+    filter: (source) => !LITTER.test(source),
+  });
+}
 chmodSync(path.join(ROOT, target, 'bin/generator-three-tier.js'), 0o755);

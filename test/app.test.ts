@@ -35,6 +35,7 @@ describe('three-tier', () => {
       name: 'lyco',
       tiers: ['db', 'agent', 'interface'],
       version: installedVersion(),
+      with: 'none',
     });
     assert.deepEqual(Object.keys(stored), Object.keys(stored).sort(), 'keys are sorted');
   });
@@ -128,6 +129,24 @@ describe('three-tier', () => {
     assert.deepEqual(lines, ["--agent-port: 8080 is the interface's port already; use another one."]);
   });
 
+  it('has extras where they are asked for, keeps them, and takes them out again', async () => {
+    const cwd = temporaryFolder();
+    const project = path.join(cwd, 'agents/lyco');
+    const extras = ['stack.yml', 'ops/operations/commands/swarm.py', 'ops/operations/commands/import.py'];
+    const there = () => extras.filter((file) => existsSync(path.join(project, file)));
+    const stored = () =>
+      JSON.parse(readFileSync(path.join(project, '.yo-rc.json'), 'utf8'))['generator-three-tier'].with;
+    await run(cwd, 'app', ['lyco', '--yes', '--with', 'transfer,swarm']);
+    assert.deepEqual([stored(), there()], ['swarm,transfer', extras]);
+    assert.deepEqual((await run(project, 'update')).lines, ['lyco is up to date.']);
+    await run(project, 'update', ['--with', 'transfer']);
+    assert.deepEqual([stored(), there()], ['transfer', extras.slice(2)]);
+    await run(project, 'db', ['--yes', '--database', 'redis']);
+    assert.deepEqual([stored(), there()], ['transfer', extras.slice(2)], 'another tier keeps it');
+    await run(project, 'update', ['--with', 'none']);
+    assert.deepEqual([stored(), there()], ['none', []]);
+  });
+
   it('gives every file an explicit mode, whatever the umask', async () => {
     const cwd = temporaryFolder();
     const before = process.umask(0o077);
@@ -139,7 +158,7 @@ describe('three-tier', () => {
     const project = path.join(cwd, 'agents/lyco');
     for (const file of readTree(project).keys()) {
       const mode = (statSync(path.join(project, file)).mode & 0o777).toString(8);
-      assert.equal(mode, file.endsWith('.sh') ? '755' : '644', file);
+      assert.equal(mode, /\.sh$|^ops\/three-tier$/.test(file) ? '755' : '644', file);
     }
   });
 
@@ -310,6 +329,12 @@ describe('bad input', () => {
     ],
     ['one port for both', [...PORTS, '--agent-port', '9000'], /^--interface-port: 9000 is the agent's port/],
     ['an unknown flag', ['lyco', '--yes', '--databse', 'redis'], /^--databse: there is no such flag; --help/],
+    ['an extra that there is not', ['lyco', '--yes', '--with', 'swarm,k8s'], /^--with: "k8s" is not a choice; use one/],
+    [
+      'an empty list of extras',
+      ['lyco', '--yes', '--with', ''],
+      /^--with: "" is not a choice; use .* transfer, none\./,
+    ],
     ['an empty output', ['lyco', '--yes', '--output', ''], /^--output: "" is no folder/],
     ["another user's home", ['lyco', '--yes', '--output=~bob/x'], /^--output: "~bob\/x" begins with ~; write/],
   ];

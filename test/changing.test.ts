@@ -64,7 +64,7 @@ it('the example of docs/changing.md prints what the page shows, and leaves what 
   await run(cwd, 'app', ['lyco', '--database', 'postgres', '--interface', 'telegram', '--yes']);
   const project = path.join(cwd, 'agents/lyco');
   for (const [file, before, after] of EDITS) edit(project, file, before, after);
-  rmSync(path.join(project, 'ops/test.sh'));
+  rmSync(path.join(project, 'ops/verify.sh'));
 
   const database = 'yo three-tier:db --database mongo\n```\n';
   const first = await run(project, 'db', ['--database', 'mongo'], { answers: { choice: 'merge' } });
@@ -78,7 +78,7 @@ it('the example of docs/changing.md prints what the page shows, and leaves what 
   assertShown(shown('yo three-tier:interface --interface web --yes\n```\n'), second.lines);
   assert.equal(second.exitCode, 0);
   const again = await run(project, 'interface', ['--interface', 'web', '--yes']);
-  assert.deepEqual(again.lines, [' you deleted ops/test.sh']);
+  assert.deepEqual(again.lines, [' you deleted ops/verify.sh']);
 
   const other = temporaryFolder();
   await run(other, 'app', ['lyco', '--database', 'mongo', '--interface', 'web', '--yes']);

@@ -172,7 +172,7 @@ describe('a generator of another package', () => {
       },
     });
     assert.match(contentsOf(cwd, 'docker-compose.yml'), /lyco-postgres:[\s\S]*lyco-agent:[\s\S]*\n# theirs\n$/);
-    assert.ok(existsSync(path.join(cwd, 'ops/database.sh')), 'what comes with the last tier is there');
+    assert.ok(existsSync(path.join(cwd, 'ops/operations/kinds.py')), 'what comes with the last tier is there');
   });
 
   it('changes an answer in the middle of a run, after which nothing is left of the former', async () => {

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { LogicId } from '../generators/agent/logics/index.ts';
 import { type DatabaseId, databases } from '../generators/db/databases/index.ts';
 import type { InterfaceId } from '../generators/interface/interfaces/index.ts';
-import { combinations, generateAll, label } from './support/combinations.ts';
+import { combinations, extrasOf, generateAll, label } from './support/combinations.ts';
 import { copyOf, readTree } from './support/folders.ts';
 import { ROOT } from './support/generate.ts';
 import { check } from './support/tools.ts';
@@ -28,8 +27,12 @@ const LOCK = /requirements(-dev)?\.txt$/;
 /** Logics whose projects have a language model to speak of. */
 const MODELS: Record<LogicId, boolean> = { langgraph: true, business: false };
 
-/** Variables of stack.yml that are no settings: ops/swarm.sh makes them. */
+/** Variables of stack.yml that are no settings: ops/three-tier swarm makes them. */
 const MADE = /^(STACK(_PREFIX)?|FILES_HASH|(DATABASE|AGENT|INTERFACE)_IMAGE|SECRET_.*)$/;
+
+/** Settings whose values are secrets, and those of them that no container gets. */
+const SECRET = /(PASSWORD|SECRET|TOKEN|KEYS?)$/;
+const OF_THE_HOST = /^(BACKUP|RESTIC)_/;
 
 /** Files that are not written by hand: the baseline, and libraries as they were published. */
 const FOREIGN = /^\.three-tier\/|\/vendor\//;
@@ -80,7 +83,7 @@ for (const combination of combinations) {
     it('speaks of a model only if it has one, or where an API asks for it', () => {
       for (const [file, contents] of readTree(project())) {
         if (MODELS[combination.logic] || LOCK.test(file)) continue;
-        if (/^(agent|ops)\/|^[^/]+$/.test(file) && !['README.md', 'ops/interface.sh'].includes(file)) {
+        if (/^(agent|ops)\/|^[^/]+$/.test(file) && !['README.md', 'ops/operations/interfaces/api.py'].includes(file)) {
           // In quotes it is FastAPI's word for the schema of an answer.
           assert.doesNotMatch(contents, /(?<!")\b(models?|prompts?|LLMs?)\b/i, file);
         }
@@ -99,15 +102,13 @@ for (const combination of combinations) {
     });
 
     it('names in the compose file or a script the variables of .env.template, and in that those of the two', () => {
-      const [compose, script, swarm, template] = [
-        'docker-compose.yml',
-        'ops/backup.sh',
-        'ops/swarm.sh',
-        '.env.template',
-      ].map((file) => readFileSync(path.join(project(), file), 'utf8')) as [string, string, string, string];
+      const [compose, context, template] = ['docker-compose.yml', 'ops/operations/context.py', '.env.template'].map(
+        (file) => readFileSync(path.join(project(), file), 'utf8'),
+      ) as [string, string, string];
       const used = new Set([...compose.matchAll(/(?<!\$)\$\{([A-Z_]+)/g)].map(([, variable]) => variable));
-      for (const [, variable] of script.matchAll(/\$\((?:setting|number) ([A-Z_]+)\)/g)) used.add(variable);
-      for (const [variable] of swarm.matchAll(/\bREGISTRY\b/g)) used.add(variable);
+      const [own = ''] = context.match(/^OWN_SETTINGS = .*(?:\n {4}.*)*/m) ?? [];
+      for (const [, variable] of own.matchAll(/"([A-Z_]+)"/g)) used.add(variable);
+      if (existsSync(path.join(project(), 'stack.yml'))) used.add('REGISTRY');
       const offered = new Set([...template.matchAll(/^([A-Z_]+)=/gm)].map(([, variable]) => variable));
       used.delete('COMPOSE_PROJECT_NAME'); // Compose sets it
       assert.deepEqual([...used].sort(), [...offered].sort());
@@ -132,6 +133,7 @@ for (const combination of combinations) {
           'docker-compose.yml': `${path.basename(project())}-${tier}`,
           'stack.yml': tier,
         })) {
+          if (!existsSync(path.join(project(), file))) continue;
           const contents = readFileSync(path.join(project(), file), 'utf8');
           const [, block = ''] = contents.match(new RegExp(`^  ${service}:\\n((?: {4}.*\\n)+)`, 'm')) ?? [];
           const [, variables = ''] = block.match(/^ {4}environment:\n((?: {6}.*\n)+)/m) ?? [];
@@ -149,9 +151,9 @@ for (const combination of combinations) {
     });
 
     it('says in the README what is true of its files and of its interface', () => {
-      const [readme, compose, swarm] = ['README.md', 'docker-compose.yml', 'stack.yml'].map((file) =>
+      const [readme, compose] = ['README.md', 'docker-compose.yml'].map((file) =>
         readFileSync(path.join(project(), file), 'utf8'),
-      ) as [string, string, string];
+      ) as [string, string];
       for (const [, file = ''] of readme.matchAll(/`((?:agent|interface|ops)\/[\w/]+\.\w+)`/g)) {
         assert.ok(existsSync(path.join(project(), file)), file);
       }
@@ -160,7 +162,8 @@ for (const combination of combinations) {
       }
       const hasPort = /INTERFACE_PORT/.test(compose);
       assert.equal(/The interface is what others reach/.test(readme), hasPort);
-      assert.equal(/INTERFACE_PORT/.test(swarm), hasPort);
+      const swarm = path.join(project(), 'stack.yml');
+      if (existsSync(swarm)) assert.equal(/INTERFACE_PORT/.test(readFileSync(swarm, 'utf8')), hasPort);
       const deploys = /run: \.\/deploy\.sh$/m.test(
         readFileSync(path.join(project(), '.github/workflows/ci.yml'), 'utf8'),
       );
@@ -177,22 +180,29 @@ for (const combination of combinations) {
       assert.deepEqual(listed.sort(), offered.sort());
     });
 
-    it('has scripts that end at once where they are not on Linux', () => {
-      const scripts = [...readTree(project())].filter(([, content]) => /^options "/m.test(content));
-      assert.ok(scripts.length > 5);
-      for (const [script] of scripts) {
-        const { status, stdout, stderr } = spawnSync('bash', [path.join(project(), script), '--help'], {
-          encoding: 'utf8',
-          env: { ...process.env, OSTYPE: 'darwin23' },
-        });
-        assert.deepEqual([script, status, stdout], [script, 1, '']);
-        assert.match(stderr, /^✗ these scripts need Linux.*\n$/);
+    it('has the files of its kinds and extras alone in ops/, and the entries of the program in two lines', () => {
+      const there = (folder: string) => readdirSync(path.join(project(), 'ops', folder)).sort();
+      const { database, interface: way } = combination;
+      assert.deepEqual(there('operations/databases'), ['__init__.py', `${database}.py`]);
+      assert.deepEqual(there('operations/interfaces'), ['__init__.py', `${way}.py`]);
+      const common = ['agent_probe.py', 'agent_round_trip.py', 'interface_probe.py'];
+      assert.deepEqual(there('inside'), [...common, ...(database === 'mongo' ? ['mongo'] : []), way].sort());
+      const isPlain = extrasOf(combination) === 'none';
+      for (const name of ['export', 'import', 'swarm']) {
+        assert.equal(there('operations/commands').includes(`${name}.py`), !isPlain, name);
+      }
+      for (const entry of ['deploy.sh', 'ops/verify.sh']) {
+        assert.match(readFileSync(path.join(project(), entry), 'utf8'), /^#!\/bin\/sh\n[^\n]+three-tier" \w+ "\$@"\n$/);
+      }
+      for (const program of ['deploy.sh', 'ops/verify.sh', 'ops/three-tier']) {
+        assert.equal(statSync(path.join(project(), program)).mode & 0o777, 0o755, program);
       }
     });
 
     it('is accepted by docker stack without a warning, with the settings of the compose file and no secret', async function () {
+      if (extrasOf(combination) === 'none') return assert.ok(!existsSync(path.join(project(), 'stack.yml')));
       const copy = copyOf(project());
-      assert.equal((await check(this, 'bash', ['ops/env.sh'], copy)).status, 0);
+      assert.equal((await check(this, 'env', ['ops/three-tier', 'env'], copy)).status, 0);
       const stack = readFileSync(path.join(copy, 'stack.yml'), 'utf8');
       const env = readFileSync(path.join(copy, '.env'), 'utf8');
       const settings = new Map([...env.matchAll(/^([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [name, value]));
@@ -213,13 +223,13 @@ for (const combination of combinations) {
       assert.equal(status, 0, output);
       assert.match(output, /^version: /, 'there is no warning above it');
       assert.equal([...output.matchAll(/^ {8}failure_action: rollback$/gm)].length, 3);
-      const passwords = [...settings.keys()].filter((name = '') => /(PASSWORD|SECRET|TOKEN|KEYS?)$/.test(name));
+      const passwords = [...settings.keys()].filter((name = '') => SECRET.test(name) && !OF_THE_HOST.test(name));
       assert.deepEqual(secrets.sort(), passwords.sort(), 'every secret is one of the swarm');
     });
 
     it('is accepted by docker compose without a warning', async function () {
       const copy = copyOf(project());
-      const { status, output } = await check(this, 'bash', ['ops/env.sh'], copy);
+      const { status, output } = await check(this, 'env', ['ops/three-tier', 'env'], copy);
       assert.equal(status, 0, output);
       const config = await check(this, 'docker', ['compose', 'config', '--quiet'], copy);
       assert.deepEqual([config.status, config.output], [0, '']);

@@ -40,7 +40,14 @@ interface Change {
 
 /** Files that most runs have something new for. */
 const SHARED = [
-  ...['docker-compose.yml', '.env.template', 'README.md', '.yo-rc.json', 'ops/env.sh', 'ops/database.sh'],
+  ...[
+    'docker-compose.yml',
+    '.env.template',
+    'README.md',
+    '.yo-rc.json',
+    'ops/operations/project.py',
+    'ops/operations/kinds.py',
+  ],
   ...['agent/memory.py', 'agent/logic.py', 'agent/requirements.txt', 'interface/Dockerfile', 'interface/settings.py'],
 ];
 

@@ -10,6 +10,20 @@ import { check } from './support/tools.ts';
 
 const PASSWORD = 'a-long-enough-password';
 
+/** What the program has read of the project that it runs in, before it does anything. */
+const READ = `
+import os, sys
+from pathlib import Path
+sys.path.insert(0, "ops")
+from operations.console import Console
+from operations.context import Context
+from operations.errors import Failure
+from operations.programs import Programs, environment
+console = Console()
+context = Context(Path.cwd(), Path.cwd() / ".env", console, Programs(console, environment(os.environ)))
+compose = context.compose()
+`;
+
 /** Lines of .env that all say the same to Compose. */
 const LINES: Record<string, string> = {
   plain: `DB_PASSWORD=${PASSWORD}`,
@@ -36,6 +50,15 @@ const VALUES: readonly string[] = [
   '"$$NOTHING and $NOTHING"',
 ];
 
+/** Passes standard input on as a log shows it. */
+const MASK = 'print(console.mask(sys.stdin.read()), end="")';
+/** A line for each port that is published. */
+const PORTS = `
+for port in compose.ports:
+    ports = port.first if port.first == port.last else f"{port.first}-{port.last}"
+    print(port.service, port.target, port.address, ports)
+`;
+
 describe('the settings of a project', () => {
   let folder: string;
   let env: string;
@@ -47,7 +70,7 @@ describe('the settings of a project', () => {
   });
   beforeEach(() => rmSync(env, { force: true }));
 
-  const complete = () => execute(folder, 'ops/env.sh', []);
+  const complete = () => execute(folder, 'ops/three-tier', ['env']);
   /** What Compose makes of the variables in .env. */
   const seen = async (test: Context, ...variables: string[]): Promise<string[]> => {
     const environment = variables.map((variable) => `${variable}: "\${${variable}-is missing}"`).join(', ');
@@ -59,14 +82,11 @@ describe('the settings of a project', () => {
     const values = JSON.parse(stdout).services.settings.environment;
     return variables.map((variable) => values[variable].replaceAll('$$', '$'));
   };
-  /** What the scripts make of one. */
-  const setting = async (variable: string): Promise<string> => {
-    const { status, stdout, output } = await execute(folder, 'bash', [
-      '-c',
-      `source ops/common.sh && setting ${variable}`,
-    ]);
+  /** What the program says after it has read the project. */
+  const program = async (test: Context, code: string, input = ''): Promise<string> => {
+    const { status, stdout, output } = await check(test, 'python', ['-B', '-c', READ + code], folder, input);
     assert.equal(status, 0, output);
-    return stdout.slice(0, -1);
+    return stdout;
   };
 
   for (const [what, line] of Object.entries(LINES)) {
@@ -129,29 +149,29 @@ describe('the settings of a project', () => {
   });
 
   for (const value of VALUES) {
-    it(`are read by the scripts as Compose reads them: ${JSON.stringify(value)}`, async function () {
+    it(`are read by the program as Compose reads them: ${JSON.stringify(value)}`, async function () {
       assert.equal((await complete()).status, 0);
       appendFileSync(env, `BACKUP_UPLOAD_CMD=${value}\r\n`);
       const [expected] = await seen(this, 'BACKUP_UPLOAD_CMD');
-      assert.equal(await setting('BACKUP_UPLOAD_CMD'), expected);
+      const read = await program(this, 'print(compose.value("BACKUP_UPLOAD_CMD"), end="")');
+      assert.equal(read, expected);
     });
   }
 
   it('do not show their secrets in a log, however they are written', async function () {
-    const secrets = ['one, "two" three', 'key-one-key-one', 'name:key-two-key-two'];
+    const secrets = ['one, "two" three', 'key-one-key-one-key', 'name:key-two-key-two-key'];
     writeFileSync(env, `DB_PASSWORD='${secrets[0]}'\r\nexport AGENT_TOKEN=${secrets[1]}\r\nAPI_KEYS: "${secrets[2]}"`);
     await seen(this, 'DB_PASSWORD'); // skips the test where there is no Docker
-    const script = 'source ops/common.sh && without_secrets';
-    const { status, stdout } = await execute(folder, 'bash', ['-c', script], `the log: ${secrets.join(' and ')}\n`);
-    assert.deepEqual([status, stdout], [0, 'the log: *** and *** and ***\n']);
+    assert.equal((await complete()).status, 0);
+    const masked = await program(this, MASK, `the log: ${secrets.join(' and ')}\n`);
+    assert.equal(masked, 'the log: *** and *** and ***\n');
   });
 
   it('do not show a secret that stands there twice, of which the last counts', async function () {
     writeFileSync(env, `DB_PASSWORD=the-one-of-before\nAGENT_TOKEN=a-token-that-is-long\nDB_PASSWORD=${PASSWORD}\n`);
     assert.deepEqual(await seen(this, 'DB_PASSWORD'), [PASSWORD]);
-    const script = 'source ops/common.sh && without_secrets';
-    const { status, stdout, output } = await execute(folder, 'bash', ['-c', script], `the log: ${PASSWORD}\n`);
-    assert.deepEqual([status, stdout], [0, 'the log: ***\n'], output);
+    assert.equal((await complete()).status, 0);
+    assert.equal(await program(this, MASK, `the log: ${PASSWORD}\n`), 'the log: ***\n');
   });
 
   it('give each port that is published in the notation of Docker', async function () {
@@ -165,24 +185,13 @@ describe('the settings of a project', () => {
       writeFileSync(env, `DB_NAME=x\nINTERFACE_PORT=28463\n${range}\n${line}\n`);
       assert.equal((await complete()).status, 0);
       await seen(this, 'DB_NAME');
-      const { status, stdout, output } = await execute(folder, 'bash', [
-        '-c',
-        'source ops/common.sh && read_config && declared_ports',
-      ]);
-      assert.equal(status, 0, output);
       const ports = ['settled-agent 8000 127.0.0.1 28461-28462', `settled-interface 8080 ${address} 28463`];
-      assert.deepEqual(stdout.trim().split('\n'), ports);
+      const said = await program(this, PORTS);
+      assert.deepEqual(said.trim().split('\n'), ports);
     }
     appendFileSync(env, 'INTERFACE_BIND=nowhere:1\n');
-    const { status, stderr } = await execute(folder, 'bash', [
-      '-c',
-      'source ops/common.sh && read_config && declared_ports',
-    ]);
-    assert.equal(status, 1, stderr);
-    assert.match(
-      stderr,
-      /^✗ nowhere:1, where a port is to be published, is not an address: choose another in .*\.env$/m,
-    );
+    const wrong = /^a port is to be published on 'nowhere:1' does not .* address: choose another in .*\.env$/m;
+    assert.match(await program(this, `try:\n    compose.ports\nexcept Failure as failure:\n    print(failure)`), wrong);
   });
 
   it('and all other files are the same in a clone that converts line ends', async function () {

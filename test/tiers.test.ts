@@ -246,7 +246,7 @@ describe('a project that lacks tiers', () => {
           assert.match(contents, /[^\n]\n$/, `${file} ends with one newline`);
           assert.doesNotMatch(contents, /\n\n\n|[ \t]\n|undefined/, file);
         }
-        const made = await check(this, 'bash', ['ops/env.sh'], cwd);
+        const made = await check(this, 'env', ['ops/three-tier', 'env'], cwd);
         assert.equal(made.status, 0, made.output);
         assert.doesNotMatch(readFileSync(path.join(cwd, '.env'), 'utf8'), /(PASSWORD|AGENT_TOKEN|SECRET)=$/m);
         const config = await check(this, 'docker', ['compose', 'config', '--quiet'], cwd);

@@ -34,6 +34,6 @@ export function checkDatabase(before: Partial<Answers>, { name, database: id }: 
   if (!reserved.test(identifier)) return;
   throw new UsageError(
     `--database: ${label} keeps the name "${identifier}" of this project's database for itself; ` +
-      `make a new project, called ${name}-agent say, and move the data with ops/export.sh and ops/import.sh.`,
+      `make a new project, called ${name}-agent say, and move the data with ops/three-tier export and import (--with transfer).`,
   );
 }

@@ -1,6 +1,7 @@
 import type { Logic } from '../agent/logics/logic.ts';
 import type { Database } from '../db/databases/database.ts';
 import type { Interface } from '../interface/interfaces/interface.ts';
+import { type ExtraId, extrasIn } from './extras.ts';
 import { pinned } from './images.ts';
 import type { Secret } from './kinds.ts';
 import type { KnownAnswers } from './questions.ts';
@@ -23,6 +24,8 @@ export interface TemplateData {
   readonly logic: (Logic & { readonly id: string }) | undefined;
   readonly interface: (Interface & { readonly id: string }) | undefined;
   readonly secrets: readonly Secret[];
+  /** What it has beside its tiers: `extras.swarm`, `extras.transfer`. */
+  readonly extras: Readonly<Record<ExtraId, boolean>>;
   /** A base image, by tag and digest. */
   readonly pinned: (image: string) => string;
 }
@@ -31,7 +34,11 @@ export interface TemplateData {
 export type Facts = Partial<Pick<TemplateData, 'agentPort' | 'interfacePort' | 'database' | 'logic' | 'interface'>>;
 
 /** @param facts - Of every tier that is there. */
-export function templateData({ name }: KnownAnswers, tiers: Tiers, facts: readonly Facts[]): TemplateData {
+export function templateData(
+  { name, with: extras }: KnownAnswers,
+  tiers: Tiers,
+  facts: readonly Facts[],
+): TemplateData {
   const missing = missingFrom(tiers);
   const found: Facts = Object.assign({}, ...facts);
   const data = {
@@ -40,6 +47,7 @@ export function templateData({ name }: KnownAnswers, tiers: Tiers, facts: readon
     tiers: { db: tiers.has('db'), agent: tiers.has('agent'), interface: tiers.has('interface') },
     missing,
     missingPhrase: phrase(missing),
+    extras: extrasIn(extras),
     agentPort: undefined,
     interfacePort: undefined,
     database: undefined,

@@ -13,6 +13,9 @@ export interface ProjectFile {
   readonly isComplete?: boolean;
 }
 
+/** What is run by its name. */
+const PROGRAM = /\.sh$|^ops\/three-tier$/;
+
 /**
  * Renders a folder of templates laid out as the project is. A file that ends in `.ejs` is rendered, every other is
  * taken as it is; a leading underscore stands for the dot of a dotfile, since npm leaves some of those out of packages.
@@ -38,7 +41,7 @@ export function renderOverlay(
 function renderFile(source: string, target: string, data: object): ProjectFile {
   const text = readFileSync(source, 'utf8');
   const contents = source.endsWith('.ejs') ? ejs.render(text, data, { filename: source }) : text;
-  return { path: target, contents, mode: target.endsWith('.sh') ? 0o755 : 0o644 };
+  return { path: target, contents, mode: PROGRAM.test(target) ? 0o755 : 0o644 };
 }
 
 function projectPath(relative: string): string {

@@ -3,7 +3,7 @@ const IMAGE = /^(?<image>(?:FROM| *image:) [^\s@$]+:[^\s@$]+)(?<digest>@sha256:[
 
 /**
  * The digest of each image that a merge has to leave as it is. Digests change with every release of the generator, and
- * owners change them by ops/pin.sh and by Dependabot, so the owner's holds as long as the tag is the same; where the
+ * owners change them by ops/three-tier pin and by Dependabot, so the owner's holds as long as the tag is the same; where the
  * owner has chosen another image, that of the former is no news.
  *
  * @param theirs - The text of the owner.

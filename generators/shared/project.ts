@@ -2,6 +2,7 @@ import path from 'node:path';
 import { finishPending, isPending } from './apply.ts';
 import type { Switches } from './command.ts';
 import { UsageError } from './errors.ts';
+import { extrasQuestion } from './extras.ts';
 import type { Host } from './host.ts';
 import { type Advice, checkNewRoot, readStored, type Stored, storedAnswers } from './location.ts';
 import { nearestName } from './names.ts';
@@ -50,7 +51,7 @@ export class Project {
       checkNewRoot(root, host.read, advice);
       return;
     }
-    this.#before = storedAnswers(root, this.stored, [nameQuestion]);
+    this.#before = storedAnswers(root, this.stored, [nameQuestion, extrasQuestion]);
     checkVersion(this.stored);
   }
 
@@ -118,7 +119,7 @@ export class Project {
     const { root, stored } = this;
     const tiers = new Set(this.#tiers.keys());
     const parts = inOrder(tiers).map((id) => this.#tiers.get(id) as Tier);
-    const questions = new Set([nameQuestion, ...parts.flatMap(neededFor)]);
+    const questions = new Set([nameQuestion, extrasQuestion, ...parts.flatMap(neededFor)]);
     const answers = completeAnswers([...questions], this.#known);
     for (const { check } of parts) check?.(this.#before, answers, this.#given);
     return { root, stored, tiers, parts, answers };

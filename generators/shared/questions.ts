@@ -9,6 +9,8 @@ export interface Answers {
   interface: string;
   agentPort: number;
   interfacePort: number;
+  /** What it has beside its tiers. */
+  with: string;
 }
 
 /** The answers of a project that need not have all tiers: those of the tiers that it has, and its name. */

@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { type TemplateData, templateData } from './data.ts';
+import { comesWith } from './extras.ts';
 import type { Host } from './host.ts';
 import { CONFIG, storedContents } from './location.ts';
+import { renderOperations } from './operations.ts';
 import { type ProjectFile, renderOverlay } from './overlay.ts';
 import { installedVersion } from './package.ts';
 import type { Plan } from './project.ts';
@@ -27,10 +29,14 @@ export function renderProject(plan: Plan, read: Host['read']): ProjectFile[] {
   const { root, answers, tiers, parts } = plan;
   const data = dataOf(plan);
   const stored = storedContents(root, read, answers, tiers, installedVersion());
-  return [
-    { path: CONFIG, contents: stored, mode: 0o644, isComplete: true },
+  const files = [
     ...renderOverlay(COMMON, data, (file) => hasCommonFile(file, tiers)),
+    ...renderOperations(data, tiers),
     ...(missingFrom(tiers).length > 0 ? renderOverlay(PARTIAL, data, () => true) : []),
     ...parts.flatMap((tier) => renderTier(tier, answers, tiers, data)),
+  ];
+  return [
+    { path: CONFIG, contents: stored, mode: 0o644, isComplete: true },
+    ...files.filter((file) => comesWith(file.path, data.extras)),
   ];
 }

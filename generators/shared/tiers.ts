@@ -27,8 +27,8 @@ export function missingFrom(tiers: Tiers): TierId[] {
 
 /**
  * Whether a project that has `tiers` gets this file from the tier `owner`. A tier alone writes into its folder: the
- * agent's memory, which a database has a template for, comes with the agent. The scripts in ops/ start, check or move
- * all three tiers, so they come with the last.
+ * agent's memory, which a database has a template for, comes with the agent. What stands in ops/ starts, checks or
+ * moves all three tiers, so it comes with the last.
  */
 export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
   const [folder] = file.split('/');
@@ -38,16 +38,16 @@ export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
 
 /** What the tiers have in common, however many there are; everything else that is common needs all three. */
 const COMMON: ReadonlySet<string> = new Set([
-  ...[
-    '.env.template',
-    '.gitattributes',
-    '.gitignore',
-    'docker-compose.yml',
-    'ops/common.sh',
-    'ops/env.sh',
-    'pyproject.toml',
-  ],
+  ...['.env.template', '.gitattributes', '.gitignore', 'docker-compose.yml', 'pyproject.toml'],
+  // of the program that operates a project, what the command `env` needs
+  'ops/three-tier',
+  ...['__init__', '__main__', 'cli', 'commands/__init__', 'commands/env', 'console', 'errors', 'files'].map(moduleOf),
+  ...['programs', 'project', 'settings', 'workspace'].map(moduleOf),
 ]);
+
+function moduleOf(name: string): string {
+  return `ops/operations/${name}.py`;
+}
 
 /** Whether a project that has `tiers` has this file, which belongs to none of them alone. */
 export function hasCommonFile(file: string, tiers: Tiers): boolean {

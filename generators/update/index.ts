@@ -14,6 +14,7 @@ export default class UpdateGenerator extends ThreeTierCommand {
       const manner = { ...this.manner, isUpdate: true };
       const project = this.session.open(this.host, place, manner);
       const part = { project, manner: { ...manner, yes: true } }; // it has all the answers
+      project.give(this.given());
       for (const tier of project.stored?.tiers ?? []) await this.composeTier(tier, part);
     });
   }

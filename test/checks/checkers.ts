@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Context } from 'mocha';
 import { covering, distinctFiles } from '../support/combinations.ts';
 import { execute } from '../support/execute.ts';
-import { copyOf } from '../support/folders.ts';
+import { copyOf, readTree } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
 import { check } from '../support/tools.ts';
 import { OFF, type Off } from './off.ts';
@@ -105,14 +105,14 @@ export function checkers(off: readonly Off[]): readonly Checker[] {
     {
       name: 'shellcheck',
       program: 'shellcheck',
-      files: /\.sh$/,
+      files: /\.sh$|^ops\/three-tier$/,
       runs: inProjects((files) => ['-o', 'all', '-S', 'style', '-x', '-f', 'json', ...files]),
       read: json((found) => found.map((each: Said) => `${each.file}:${each.line}: SC${each.code}: ${each.message}`)),
     },
     {
       name: 'shfmt',
       program: 'shfmt',
-      files: /\.sh$/,
+      files: /\.sh$|^ops\/three-tier$/,
       runs: onFiles((files) => ['-l', '-i', '2', '-ci', ...files]),
       read: lines(/./),
     },
@@ -141,7 +141,20 @@ export function checkers(off: readonly Off[]): readonly Checker[] {
       name: 'bandit',
       program: path.join(MADE, 'linters/bin/bandit'),
       files: /^(?!.*\/tests\/).*\.py$/,
-      runs: onFiles((files) => ['--quiet', '--format', 'json', ...files]),
+      // The rules that are off are off for the program in ops/ alone.
+      runs: async (projects) => {
+        const rules = off.flatMap(({ checker, rule }) => (checker === 'bandit' ? [rule] : []));
+        const plain = ['--quiet', '--format', 'json'];
+        const parts = [
+          { part: /^(?!ops\/|.*\/tests\/).*\.py$/, args: plain },
+          { part: /^ops\/.*\.py$/, args: rules.length > 0 ? [...plain, '--skip', rules.join()] : plain },
+        ];
+        const there = parts.filter(({ part }) =>
+          [...projects.values()].some((project) => matching(project, part).length > 0),
+        );
+        const runs = there.map(({ part, args }) => onFiles((files) => [...args, ...files])(projects, part));
+        return (await Promise.all(runs)).flat();
+      },
       read: json(({ results }) =>
         results.map((each: Said) => `${each.filename}:${each.line_number}: ${each.test_id}: ${each.issue_text}`),
       ),
@@ -224,6 +237,11 @@ export async function findings(test: Context, checker: Checker, projects: Projec
   return found;
 }
 
+/** The files of a project whose paths match, with what is in them. */
+export function matching(project: string, files: RegExp): string[] {
+  return [...readTree(project)].filter(([file]) => files.test(file)).map((file) => file.join('\0'));
+}
+
 /** One run, beside the projects, for each distinct file of them. */
 function onFiles(args: (files: readonly string[]) => readonly string[]): Checker['runs'] {
   return (projects, files) => {
@@ -254,9 +272,12 @@ function inTiers(args: (folder: string) => readonly string[]): Checker['runs'] {
 /** Has Compose read a copy of a project, with the settings that it makes, or offers. */
 async function composeConfig(project: string): Promise<Run> {
   const cwd = copyOf(project);
-  const [template, script] = ['.env.template', 'ops/env.sh'].map((file) => path.join(cwd, file)) as [string, string];
+  const [template, script] = ['.env.template', 'ops/three-tier'].map((file) => path.join(cwd, file)) as [
+    string,
+    string,
+  ];
   if (existsSync(script)) {
-    const { status, output } = await execute(cwd, 'bash', [script]);
+    const { status, output } = await execute(cwd, script, ['env']);
     assert.equal(status, 0, output);
   } else if (existsSync(template)) {
     copyFileSync(template, path.join(cwd, '.env'));

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync, cpSync } from 'node:fs';
 import path from 'node:path';
 import { combinations, generateAll } from '../support/combinations.ts';
-import { copyOf, readTree, temporaryFolder } from '../support/folders.ts';
+import { copyOf, temporaryFolder } from '../support/folders.ts';
 import { ROOT } from '../support/generate.ts';
-import { CHECKERS, checkerOf, checkers, findings } from './checkers.ts';
+import { CHECKERS, checkerOf, checkers, findings, matching } from './checkers.ts';
 import { OFF } from './off.ts';
 
 /** The template that the pattern is usually begun with, with its Dockerfiles in the shortest form. */
@@ -89,10 +89,6 @@ describe('what this repository runs itself', () => {
     });
   }
 });
-
-function matching(project: string, files: RegExp): string[] {
-  return [...readTree(project)].filter(([file]) => files.test(file)).map((file) => file.join('\0'));
-}
 
 after(() => {
   console.log(`Findings in the distinct files of all ${combinations.length} combinations:`);

@@ -21,7 +21,7 @@ describe('what Compose makes of every generated project', () => {
   before(async function () {
     for (const [label, project] of projects) {
       const copy = copyOf(project);
-      const env = await check(this, 'bash', ['ops/env.sh'], copy);
+      const env = await check(this, 'env', ['ops/three-tier', 'env'], copy);
       assert.equal(env.status, 0, env.output);
       const { status, stdout, output } = await check(this, 'docker', ['compose', 'config', '--format', 'json'], copy);
       assert.equal(status, 0, output);

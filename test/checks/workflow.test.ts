@@ -48,7 +48,7 @@ describe('the workflow of a generated project', () => {
       const { status, output } = await execute(project, 'git', args);
       assert.equal(status, 0, output);
     }
-    const made = await execute(project, 'ops/env.sh', []);
+    const made = await execute(project, 'ops/three-tier', ['env']);
     assert.equal(made.status, 0, made.output);
   });
 
@@ -77,9 +77,9 @@ describe('the workflow of a generated project', () => {
   it('checks each tier, and then runs scripts that are there', () => {
     const { python, stack } = jobs(project);
     assert.deepEqual(python?.strategy?.matrix.tier, ['agent', 'interface']);
-    const scripts = (stack as Job).steps.flatMap(({ run }) => run?.match(/^\S+\.sh$/gm) ?? []);
-    assert.deepEqual(scripts, ['ops/test.sh', './deploy.sh']);
-    for (const script of scripts) assert.ok(existsSync(path.join(project, script)), script);
+    const scripts = (stack as Job).steps.flatMap(({ run }) => run?.match(/^(?:ops\/|\.\/)\S+.*$/gm) ?? []);
+    assert.deepEqual(scripts, ['ops/three-tier test', './deploy.sh']);
+    for (const script of scripts) assert.ok(existsSync(path.join(project, script.split(' ')[0] as string)), script);
   });
 
   /** A stand-in for the data base that GitHub's machine asks, as not every registry of packages tells weaknesses. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
 import { generate } from '../support/combinations.ts';
@@ -51,7 +51,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       return finished;
     };
     const write = async (): Promise<string> => {
-      const { status, stdout, output } = await stack.run('ops/backup.sh');
+      const { status, stdout, output } = await stack.run('ops/three-tier', 'backup');
       assert.equal(status, 0, output);
       return stdout.trimEnd().split('\n').at(-1) as string;
     };
@@ -113,7 +113,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
       await stack.compose('down', '--volumes', '--timeout', '5');
       assert.deepEqual(await volumes(), [''], 'nothing is left of the data');
-      const { status, output } = await timed('restore after down -v', 'ops/restore.sh', backup);
+      const { status, output } = await timed('restore after down -v', 'ops/three-tier', 'restore', backup);
       assert.equal(status, 0, output);
       await stack.compose('up', '--detach', '--wait');
       await remembers();
@@ -144,7 +144,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
     });
 
     it('are made one after the other when two are begun at once', async () => {
-      const both = await Promise.all([stack.run('ops/backup.sh'), stack.run('ops/backup.sh')]);
+      const both = await Promise.all([stack.run('ops/three-tier', 'backup'), stack.run('ops/three-tier', 'backup')]);
       const files = both.map(({ stdout }) => stdout.trimEnd().split('\n').at(-1) as string);
       for (const [n, { status, output }] of both.entries()) {
         assert.equal(status, 0, output);
@@ -152,7 +152,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
         rmSync(files[n] as string);
       }
       assert.notEqual(files[0], files[1]);
-      assert.equal(both.filter(({ output }) => output.includes('another run is at work here (backup.sh')).length, 1);
+      assert.equal(both.filter(({ output }) => output.includes('another run is at work here (backup,')).length, 1);
     });
 
     it('are not half-written on a full disk', async function () {
@@ -160,12 +160,9 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       if (!mountDisk(folder, `size=8k,uid=${process.getuid?.()},gid=${process.getgid?.()},mode=700`))
         return this.skip();
       try {
-        const { status, stdout, output } = await timed('backup on a full disk', 'ops/backup.sh');
+        const { status, stdout, output } = await timed('backup on a full disk', 'ops/three-tier', 'backup');
         assert.equal(status, 1, output);
-        assert.match(
-          output,
-          /No space left on device.*✗ no backup was written, as said above; those in .* are as they were/s,
-        );
+        assert.match(output, /✗ no backup was written: .*No space left on device.*; those in .* are as they were/s);
         assert.equal(stdout, '');
         assert.deepEqual(readdirSync(folder), []);
       } finally {
@@ -174,7 +171,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
     });
 
     it('are refused if anything is wrong with them, and nothing is touched', async () => {
-      const whole = readFileSync(backup);
+      const [whole, key] = [readFileSync(backup), stack.setting('BACKUP_KEY')];
       const flipped = Buffer.from(whole);
       flipped[MANIFEST_SIZE + 40] = (flipped[MANIFEST_SIZE + 40] as number) ^ 1;
       const wrong: [string, Buffer, RegExp][] = [
@@ -188,21 +185,23 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
           Buffer.from(whole.toString('latin1').replace('copy: ', 'copy: x'), 'latin1'),
           /altered/,
         ],
-        ['of another project', signed(backup, { project: 'another' }), /of the project another/],
-        ['of another database', signed(backup, { database: 'another' }), /of another/],
+        ['of another project', signed(backup, { project: 'another' }, key), /of the project another/],
+        ['of another database', signed(backup, { database: 'another' }, key), /of another/],
         [
           'of a newer schema',
-          signed(backup, { schema: '99' }),
+          signed(backup, { schema: '99' }, key),
           /schema 99, and this project knows \d+: update the project/,
         ],
-        ['of a newer format', signed(backup, { 'backup format': '99' }), /format is 99/],
+        ['of a newer format', signed(backup, { 'backup format': '99' }, key), /format is 99/],
+        ['that nobody signed, as version 0.1 did not', signed(backup, {}, ''), /nobody has signed it/],
+        ['signed with another key', signed(backup, {}, 'x'.repeat(48)), /signed with another BACKUP_KEY/],
       ];
       const before = [await volumes(), readFileSync(path.join(stack.folder, '.env'), 'utf8')];
       const started = await stack.inspect(service, '{{.Id}} {{.State.StartedAt}}');
       for (const [what, contents, reason] of wrong) {
         const file = path.join(temporaryFolder(), 'wrong.backup');
         writeFileSync(file, contents);
-        const { status, output } = await stack.run('ops/restore.sh', file);
+        const { status, output } = await stack.run('ops/three-tier', 'restore', file);
         assert.equal(status, 1, `${what}: ${output}`);
         assert.match(output, reason, what);
         assert.match(output, /Nothing was changed/, what);
@@ -213,13 +212,39 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
     it('pass the drill, which leaves nothing behind, even one of an older schema', async () => {
       const before = await volumes();
-      writeFileSync(newest(), signed(backup, { schema: '0' }));
-      const { status, output } = await timed('drill', 'ops/restore.sh', '--drill');
+      writeFileSync(newest(), signed(backup, { schema: '0' }, stack.setting('BACKUP_KEY')));
+      const { status, output } = await timed('drill', 'ops/three-tier', 'restore', '--drill');
       rmSync(newest());
       assert.equal(status, 0, output);
       assert.match(output, /can be restored: \d+ threads/);
       assert.deepEqual([await volumes(), await leftovers()], [before, '']);
       await remembers();
+    });
+
+    it('are restored without a signature where one says so, but for what changes the roles of the server', async () => {
+      const before = await volumes();
+      const drill = (...flags: string[]) => stack.run('ops/three-tier', 'restore', '--drill', ...flags);
+      writeFileSync(newest(), signed(backup, {}, ''));
+      const refused = await drill();
+      const believed = await drill('--unsigned');
+      rmSync(newest());
+      assert.equal(refused.status, 1, refused.output);
+      assert.match(refused.output, /nobody has signed it.*--unsigned/);
+      assert.equal(believed.status, 0, believed.output);
+      if (database === 'postgres') {
+        const dump = gunzipSync(open(backup).data);
+        for (const [forged, reason] of [
+          ['create role intruder superuser login;\n', /makes or changes roles/],
+          ['\\! touch /tmp/forged\n', /refuses what is in the backup/],
+        ] as const) {
+          writeFileSync(newest(), signed(backup, {}, '', gzipSync(Buffer.concat([Buffer.from(forged), dump]))));
+          const { status, output } = await drill('--unsigned');
+          rmSync(newest());
+          assert.equal(status, 1, output);
+          assert.match(output, reason);
+        }
+      }
+      assert.deepEqual([await volumes(), await leftovers()], [before, '']);
     });
 
     it('fail the drill when they are corrupt, even where all checksums of the file are right', async () => {
@@ -234,16 +259,20 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
           Buffer.from(readFileSync(backup).map((byte, n) => (n === MANIFEST_SIZE + 40 ? ~byte : byte))),
           /altered/,
         ],
-        ['fewer messages', signed(backup, {}, later.data), /the backup held .* but what was restored is/],
+        [
+          'fewer messages',
+          signed(backup, {}, stack.setting('BACKUP_KEY'), later.data),
+          /the backup held .* but what was restored is/,
+        ],
         [
           'other messages',
-          signed(backup, { holds: later.manifest.get('holds') as string }, later.data),
+          signed(backup, { holds: later.manifest.get('holds') as string }, stack.setting('BACKUP_KEY'), later.data),
           /not the\s+contents/,
         ],
       ];
       for (const [what, contents, reason] of corrupt) {
         writeFileSync(newest(), contents);
-        const { status, output } = await timed(`drill: ${what}`, 'ops/restore.sh', '--drill');
+        const { status, output } = await timed(`drill: ${what}`, 'ops/three-tier', 'restore', '--drill');
         rmSync(newest());
         assert.equal(status, 1, output);
         assert.match(output, reason);
@@ -264,16 +293,16 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       const switched = dataVolume();
       assert.notEqual(switched, former);
 
-      const { status, output } = await timed('restore, killed twice before', 'ops/restore.sh', backup);
+      const { status, output } = await timed('restore, killed twice before', 'ops/three-tier', 'restore', backup);
       assert.equal(status, 0, output);
-      assert.ok(output.includes(`ops/restore.sh --volume ${switched}`), 'the way back is said');
+      assert.ok(output.includes(`ops/three-tier restore --volume ${switched}`), 'the way back is said');
       assert.ok(output.includes(former), 'and what was in use before the kill');
       assert.deepEqual(await volumes(), [...before, switched, dataVolume()].sort(), 'nothing unfinished is left');
       assert.equal(await leftovers(), '');
       assert.equal(await mountedVolume(), dataVolume());
       await remembers();
 
-      const back = await timed('back to the volume before', 'ops/restore.sh', '--volume', former);
+      const back = await timed('back to the volume before', 'ops/three-tier', 'restore', '--volume', former);
       assert.equal(back.status, 0, back.output);
       assert.deepEqual([dataVolume(), await mountedVolume()], [former, former]);
       await remembers();
@@ -283,7 +312,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       assert.equal(await mountedVolume(), former);
     });
 
-    it('are kept in the number and for the days that are set, and taken away by the command', async () => {
+    it('are kept for the hours and days that are set, and taken away by the command', async () => {
       const folder = path.dirname(backup);
       const name = (stamp: string, copy = stack.name) => `${copy}-${stamp}.backup`;
       const [old, older, foreign] = [name('20240101T000000Z'), name('20230101T000000Z'), name('20230101T000000Z', 'x')];
@@ -293,7 +322,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       assert.ok(readdirSync(folder).includes(older), '0 is no limit');
 
       const away = temporaryFolder();
-      stack.configure('BACKUP_KEEP=3', 'BACKUP_DAYS=0', `BACKUP_UPLOAD_CMD="cp -t ${away}"`);
+      stack.configure('BACKUP_KEEP=1', 'BACKUP_DAYS=0', `BACKUP_UPLOAD_CMD="cp -t ${away}"`);
       const second = await write();
       const names = (...files: string[]) => files.map((file) => path.basename(file)).sort();
       assert.deepEqual(readdirSync(folder).filter(isBackup).sort(), names(backup, first, second, foreign));
@@ -302,7 +331,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
       writeFileSync(path.join(folder, old), '');
       stack.configure('BACKUP_KEEP=10', 'BACKUP_DAYS=30', 'BACKUP_UPLOAD_CMD=false');
-      const { status, stdout, output } = await stack.run('ops/backup.sh');
+      const { status, stdout, output } = await stack.run('ops/three-tier', 'backup');
       assert.equal(status, 1, output);
       const kept = readdirSync(folder).filter(isBackup).sort();
       assert.equal(kept.length, 5, 'the file is kept where only its upload failed');
@@ -317,25 +346,28 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
     it('outlast those that hold far less, which each deployment and backup says', async () => {
       for (const file of readdirSync(path.dirname(backup))) rmSync(path.join(path.dirname(backup), file));
-      stack.configure('BACKUP_KEEP=1', 'BACKUP_DAYS=1', 'BACKUP_UPLOAD_CMD=');
+      stack.configure('BACKUP_KEEP="0h 1d"', 'BACKUP_DAYS=1', 'BACKUP_UPLOAD_CMD=');
       const full = await write();
       const { status, output } = await stack.inside(service, ['sh', '-c', LOSSES[database]]);
       assert.equal(status, 0, output);
       const deployed = await stack.deploy();
       assert.equal(deployed.status, 0, deployed.output);
       const warning = `! much was lost after ${path.basename(full)}, which had `;
-      assert.match(deployed.output, / messages, and then 0\. It is kept\. To bring it back: ops\/restore\.sh /);
+      assert.match(
+        deployed.output,
+        / messages, and then 0\. It is kept\. To bring it back:\s+ops\/three-tier restore /,
+      );
       assert.equal(deployed.output.split(warning).length, 3, 'once before anything is changed, and once at the end');
       for (let runs = 0; runs < 2; runs++) {
-        const { output: said } = await stack.run('ops/backup.sh');
+        const { output: said } = await stack.run('ops/three-tier', 'backup');
         assert.ok(said.includes(warning), said);
       }
       assert.equal(readdirSync(path.dirname(backup)).filter(isBackup).length, 2, 'the full one and the newest');
-      const restored = await stack.run('ops/restore.sh', full);
+      const restored = await stack.run('ops/three-tier', 'restore', full);
       assert.equal(restored.status, 0, restored.output);
       await remembers();
       await write(); // in place of the one that held far less
-      const { output: after } = await stack.run('ops/backup.sh');
+      const { output: after } = await stack.run('ops/three-tier', 'backup');
       assert.ok(!after.includes('! much was lost'), after);
       assert.equal(readdirSync(path.dirname(backup)).filter(isBackup).length, 1);
     });
@@ -352,14 +384,16 @@ function open(file: string): { manifest: Map<string, string>; data: Buffer } {
   return { manifest, data: contents.subarray(MANIFEST_SIZE) };
 }
 
-/** A backup with other fields or data, whose checksums are right nevertheless. */
-function signed(file: string, fields: Record<string, string>, data = open(file).data): Buffer {
+/** A backup with other fields or data, whose checksums and signature are right nevertheless; without a key, it has none. */
+function signed(file: string, fields: Record<string, string>, key: string, data = open(file).data): Buffer {
   const { manifest } = open(file);
-  manifest.delete('manifest sha256');
+  for (const field of ['manifest sha256', 'signature']) manifest.delete(field);
   const changed = { ...fields, bytes: String(data.length), sha256: sha256(data) };
   for (const [field, value] of Object.entries(changed)) manifest.set(field, value);
-  const text = [...manifest].map(([field, value]) => `${field}: ${value}\n`).join('');
-  return Buffer.concat([Buffer.from(`${text}manifest sha256: ${sha256(text)}\n`.padEnd(MANIFEST_SIZE)), data]);
+  const lines = [...manifest].map(([field, value]) => `${field}: ${value}`).join('\n');
+  const text = `${lines}\nmanifest sha256: ${sha256(`${lines}\n`)}`;
+  const signature = key && `\nsignature: ${createHmac('sha256', key).update(text).digest('hex')}`;
+  return Buffer.concat([Buffer.from(`${text}${signature}\n`.padEnd(MANIFEST_SIZE)), data]);
 }
 
 function sha256(data: string | Buffer): string {
@@ -368,7 +402,7 @@ function sha256(data: string | Buffer): string {
 
 /** Starts a restore, and kills it when it says so. */
 async function killAt(folder: string, backup: string, step: string): Promise<void> {
-  const child = spawn('ops/restore.sh', [backup], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('ops/three-tier', ['restore', backup], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {

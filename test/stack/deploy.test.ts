@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,6 +18,7 @@ import {
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { databases } from '../../generators/db/databases/index.ts';
 import { Client } from '../support/client.ts';
 import { type Combination, generate } from '../support/combinations.ts';
@@ -31,6 +33,13 @@ const [database] = Object.keys(databases) as [keyof typeof databases];
 const { service } = databases[database];
 const BROKEN_AT_START = 'raise SystemExit("broken on purpose")\n';
 const NOBODY = '65534';
+
+/** Runs a program of Python on a machine whose clock is an hour late. */
+const AN_HOUR_AGO = `import runpy, sys, time
+now = time.time
+time.time = lambda: now() - 3600
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")`;
 
 /** What ops/verify.sh --json prints. */
 interface Diagnosis {
@@ -101,12 +110,6 @@ describe('./deploy.sh before anything is started', () => {
       instead: { docker: 'if [[ $1 == version ]]; then echo 28.0.1; else echo v2.19.1; fi' },
       message: /Compose is v2\.19\.1, but 2\.20 or newer/,
     },
-    'the disk of the engine is full': {
-      instead: {
-        df: '[[ $2 == */docker* ]] || exec /bin/df "$@"; printf "%s\\n" "Filesystem" "/dev/x 9000000 8999000 1000 99% /"',
-      },
-      message: /the disk of .*docker.* has 0 MB left, but 2000 MB are needed: see docker system df/,
-    },
   };
   for (const [what, { instead, message }] of Object.entries(stubs)) {
     it(`says what to do where ${what}`, async () => {
@@ -125,6 +128,22 @@ describe('./deploy.sh before anything is started', () => {
     const become = ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups', './deploy.sh'];
     const finished = await execute(stack.folder, ...rootCommand('setpriv', ...become));
     await assertRefused(finished, /you may not use Docker's socket[^✗]*usermod -aG docker/);
+  });
+
+  it('says what to do where the disk of the engine is full', async function () {
+    const disk = path.join(temporaryFolder(), 'docker');
+    mkdirSync(disk);
+    if (!mountDisk(disk, 'size=20m,mode=1777')) return this.skip();
+    try {
+      const docker = `[[ $1 == info ]] && exec echo ${disk}; exec /usr/bin/docker "$@"`;
+      const finished = await deployWith(stack.folder, [`PATH=${programs({ docker })}`]);
+      await assertRefused(
+        finished,
+        /the disk of .*docker.* has \d+ MB left, but 2000 MB are needed: see docker system df/,
+      );
+    } finally {
+      unmount(disk);
+    }
   });
 
   it('says what to do where its own disk is full', async function () {
@@ -173,8 +192,11 @@ describe('./deploy.sh before anything is started', () => {
     const { status, output } = await stack.run('./deploy.sh', '--dry-run');
     await stack.docker('volume', 'rm', own, foreign);
     assert.equal(status, 0, output);
-    assert.match(output, new RegExp(`will start empty, .*instead: ops/restore\\.sh --volume ${own}\n`));
-    assert.match(output, new RegExp(`${foreign} holds what was remembered in another kind[^!]*ops/import\\.sh FILE`));
+    assert.match(output, new RegExp(`will start empty, .*instead: ops/three-tier restore --volume ${own}\n`));
+    assert.match(
+      output,
+      new RegExp(`${foreign} holds what was remembered in another kind[^!]*ops/three-tier import FILE`),
+    );
   });
 
   it('refuses a word and an option that it does not know, with status 2', async () => {
@@ -184,7 +206,7 @@ describe('./deploy.sh before anything is started', () => {
   const settings: Record<string, { line: string; message: RegExp }> = {
     'a blank one that is needed': { line: 'DB_NAME=', message: /DB_NAME[^✗]*✗ the settings in .*\.env do not fit/ },
     'a default password': { line: 'DB_PASSWORD=changeme-please', message: /DB_PASSWORD in .* is a default/ },
-    'a short token': { line: 'AGENT_TOKEN=0123456789', message: /AGENT_TOKEN in .* less than 12 characters/ },
+    'a short token': { line: 'AGENT_TOKEN=0123456789abcde', message: /AGENT_TOKEN in .* less than 16 characters/ },
   };
   for (const [what, { line, message }] of Object.entries(settings)) {
     it(`names the setting, given ${what}`, async () => {
@@ -267,7 +289,7 @@ describe('./deploy.sh with something that runs', () => {
     const patient = () => deployWith(stack.folder, ['LOCK_WAIT=1200']);
     const both = await Promise.all([patient(), patient()]);
     for (const { status, output } of both) assert.equal(status, 0, output);
-    assert.equal(both.filter(({ output }) => output.includes('another run is at work here (deploy.sh')).length, 1);
+    assert.equal(both.filter(({ output }) => output.includes('another run is at work here (deploy,')).length, 1);
   });
 
   it('logs each run, for its owner only and without a secret, and backs up before all but the first', async () => {
@@ -322,7 +344,7 @@ describe('./deploy.sh with something that runs', () => {
     const instead = {
       docker:
         '[[ " $* " != *" df -Pk "* ]] || exec printf "%s\n" Filesystem "/dev/x 9000000 8999000 1000 99% /"; exec /usr/bin/docker "$@"',
-      date: '[[ $* != +%s ]] || exec /bin/date -d "-1 hour" "$@"; exec /bin/date "$@"',
+      python3: `[[ $1 == -I ]] || exec /usr/bin/python3 "$@"; exec /usr/bin/python3 -I -S -B -c '${AN_HOUR_AGO}' "\${@:6}"`,
     };
     const wrong = await diagnosis(`PATH=${programs(instead)}`);
     await rules('mv kept pg_hba.conf');
@@ -468,13 +490,14 @@ describe('./deploy.sh with something that runs', () => {
   it('goes back with --roll-back, whatever was started by hand since, and on the data of a restore since', async () => {
     const backup = readdirSync(file('backups')).find((name) => name.endsWith('.backup')) as string;
     const broken = programs({
-      docker: '[[ " $* " != *" exec -T deployed-interface "* ]] || exit 1; exec /usr/bin/docker "$@"',
+      docker: '[[ " $* " != *" exec "*" python - "* ]] || exit 1; exec /usr/bin/docker "$@"',
     });
-    const restored = await execute(stack.folder, 'env', [`PATH=${broken}`, 'ops/restore.sh', `backups/${backup}`]);
+    const restore = [`PATH=${broken}`, 'ops/three-tier', 'restore', `backups/${backup}`];
+    const restored = await execute(stack.folder, 'env', restore);
     assert.equal(restored.status, 1, restored.output);
     assert.match(
       restored.output,
-      /✗ deployed uses the volume .* now, .*To go back: ops\/restore\.sh --volume \S+\s*$/s,
+      /✗ deployed uses the volume .* now, .*To go back:\s+ops\/three-tier restore --volume \S+\s*$/s,
     );
     const suffix = stack.setting(`${service.toUpperCase()}_DATA_SUFFIX`);
     assert.match(suffix, /^-\d{8}T\d{6}Z$/);
@@ -496,6 +519,44 @@ describe('./deploy.sh with something that runs', () => {
     const now = await runs();
     assert.notEqual(now[0], before[0]);
     assert.deepEqual(now.slice(1), before.slice(1));
+  });
+
+  it('passes its checks while the rate of the key is used up, in which they have no part', async () => {
+    stack.configure('RATE_LIMIT=2/minute');
+    assert.equal((await stack.deploy()).status, 0);
+    const statuses: number[] = [];
+    let isHeld = true;
+    const holding = (async () => {
+      while (isHeld) {
+        statuses.push((await client.call('GET', '/v1/threads')).status);
+        await sleep(100);
+      }
+    })();
+    for (const changed of ['agent/logic.py', 'interface/main.py']) appendFileSync(file(changed), '\n# rate\n');
+    const { status, output } = await stack.deploy();
+    isHeld = false;
+    await holding;
+    assert.equal(status, 0, output);
+    assert.ok(statuses.filter((each) => each === 429).length > 20, statuses.join());
+    stack.configure('RATE_LIMIT=');
+    assert.equal((await stack.deploy()).status, 0);
+  });
+
+  it('leaves nothing at the place that its folder had before, and is deployed where that is now', async () => {
+    const { folder } = stack;
+    const moved = `${folder}-moved`;
+    renameSync(folder, moved);
+    try {
+      const container = await execute('/', 'docker', ['restart', 'deployed-deployed-postgres-1']);
+      assert.match(container.output, /bind source path does not exist|no such file or directory/);
+      assert.ok(!existsSync(folder), 'nothing is made there');
+      const { status, output } = await execute(moved, './deploy.sh', ['--no-backup']);
+      assert.equal(status, 0, output);
+    } finally {
+      renameSync(moved, folder);
+    }
+    const { status, output } = await stack.deploy();
+    assert.equal(status, 0, output);
   });
 
   const exists = (filter: string) => async () =>

@@ -108,7 +108,7 @@ describe('a project that holds data, changed to another kind of database', () =>
   const said: { thread: string; key: string; message: string; answer: string }[] = [];
   let pages: unknown[];
 
-  const script = (name: string, ...args: string[]) => execute(stack.folder, name, args);
+  const script = (...args: string[]) => execute(stack.folder, 'ops/three-tier', args);
   const readPages = async () => {
     const answers = [];
     for (const thread of new Set(said.map((turn) => turn.thread))) {
@@ -131,7 +131,9 @@ describe('a project that holds data, changed to another kind of database', () =>
 
   before(async () => {
     const choice = { database: from, ...LOGIC };
-    stack = await Stack.fresh(await generate(temporaryFolder(), 'moved', choice, ...(await freePorts())));
+    stack = await Stack.fresh(
+      await generate(temporaryFolder(), 'moved', choice, '--with', 'transfer', ...(await freePorts())),
+    );
     stack.configure('RATE_LIMIT=');
     client = new Client(stack);
   });
@@ -159,12 +161,12 @@ describe('a project that holds data, changed to another kind of database', () =>
 
   it('is exported, with agent and interface stopped', async () => {
     const took = await seconds(async () => {
-      const { status, stdout, output } = await script('ops/export.sh');
+      const { status, stdout, output } = await script('export');
       assert.equal(status, 0, output);
       file = stdout.trim();
     });
     figures.push({
-      direction: `ops/export.sh, ${from}`,
+      direction: `ops/three-tier export, ${from}`,
       messages: countMessages(readArchive(file)),
       seconds: took.toFixed(1),
     });
@@ -185,7 +187,7 @@ describe('a project that holds data, changed to another kind of database', () =>
     const bytes = readFileSync(file);
     for (const wrong of [bytes.subarray(0, -1000), flipped(bytes)]) {
       writeFileSync(altered, wrong);
-      const { status, output } = await script('ops/import.sh', altered);
+      const { status, output } = await script('import', altered);
       assert.equal(status, 1, output);
       assert.match(output, /altered\.jsonl\.gz is refused.* Nothing was changed\n$/);
     }
@@ -193,8 +195,8 @@ describe('a project that holds data, changed to another kind of database', () =>
   });
 
   it('survives kill -9 in the middle of the import, and goes on with the same command', async () => {
-    const args = [file];
-    const importing = spawn('ops/import.sh', args, { cwd: stack.folder, detached: true, stdio: 'ignore' });
+    const args = ['import', file];
+    const importing = spawn('ops/three-tier', args, { cwd: stack.folder, detached: true, stdio: 'ignore' });
     const ended = once(importing, 'exit');
     const mover = `${stack.name}-transfer`;
     const holdsSomething = async () => {
@@ -211,13 +213,13 @@ describe('a project that holds data, changed to another kind of database', () =>
 
     let finished: Finished | undefined;
     const took = await seconds(async () => {
-      finished = await script('ops/import.sh', file);
+      finished = await script('import', file);
     });
     assert.equal(finished?.status, 0, finished?.output);
     assert.match(finished?.output ?? '', /✓ imported: every thread was read back/);
     figures.push({
       ...{
-        direction: `ops/import.sh, ${from} → ${to}, killed at ${there}`,
+        direction: `ops/three-tier import, ${from} → ${to}, killed at ${there}`,
         messages: countMessages(readArchive(file)),
       },
       ...{ seconds: took.toFixed(1), verified: 'yes' },
@@ -238,7 +240,7 @@ describe('a project that holds data, changed to another kind of database', () =>
   });
 
   it('refuses to import again, now that there is something', async () => {
-    const { status, output } = await script('ops/import.sh', file);
+    const { status, output } = await script('import', file);
     assert.equal(status, 1, output);
     assert.match(output, /holds threads already/);
     assert.match(output, new RegExp(`docker volume rm ${volume(to)}\n$`));

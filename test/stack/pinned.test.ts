@@ -70,7 +70,7 @@ describe('images that are pinned by digest', () => {
 
   it('are named by tag and digest in what a release generates', async () => {
     const release = temporaryFolder();
-    for (const part of ['bin', 'generators']) {
+    for (const part of ['bin', 'generators', 'ops']) {
       cpSync(path.join(ROOT, 'build', part), path.join(release, 'build', part), { recursive: true });
     }
     cpSync(path.join(ROOT, 'package.json'), path.join(release, 'package.json'));
@@ -112,10 +112,10 @@ describe('images that are pinned by digest', () => {
     assert.deepEqual(await serves(), [pinned, '']);
   });
 
-  it('are renewed by ops/pin.sh and the next deployment', async () => {
+  it('are renewed by ops/three-tier pin and the next deployment', async () => {
     const [, postgres = ''] = IMAGES;
     const dockerfile = read('agent/Dockerfile');
-    const { status, output } = await stack.run('ops/pin.sh');
+    const { status, output } = await stack.run('ops/three-tier', 'pin');
     assert.equal(status, 0, output);
     const renewed = `${host}/${postgres}@${await digest(postgres)}`;
     assert.ok(read('docker-compose.yml').includes(`    image: ${renewed}\n`), output);
@@ -129,7 +129,7 @@ describe('images that are pinned by digest', () => {
     const before = read('docker-compose.yml');
     const without = before.replace(/@sha256:[0-9a-f]{64}/, '');
     writeFileSync(file('docker-compose.yml'), without.replace('/postgres:16-alpine', '/postgres:no-such-tag'));
-    const { status, output } = await stack.run('ops/pin.sh');
+    const { status, output } = await stack.run('ops/three-tier', 'pin');
     assert.equal(status, 1, output);
     assert.match(output, /postgres:no-such-tag could not be looked up: see above. Nothing was changed/);
     assert.doesNotMatch(read('docker-compose.yml'), /@sha256/);

@@ -55,7 +55,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
     async function rotate(scenario: string): Promise<string> {
       const start = performance.now();
-      const { status, output } = await stack.run('ops/rotate-secrets.sh');
+      const { status, output } = await stack.run('ops/three-tier', 'rotate');
       scenarios.push({ database, scenario, seconds: ((performance.now() - start) / 1000).toFixed(1) });
       assert.equal(status, 0, output);
       return output;
@@ -63,7 +63,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
     /** Starts a rotation, and kills all of it as soon as a file is there. */
     async function rotateUntil(file: string): Promise<void> {
-      const script = spawn('ops/rotate-secrets.sh', { cwd: stack.folder, detached: true, stdio: 'ignore' });
+      const script = spawn('ops/three-tier', ['rotate'], { cwd: stack.folder, detached: true, stdio: 'ignore' });
       const ended = once(script, 'close');
       await until(`${file} is there`, 120, async () => existsSync(file));
       process.kill(-(script.pid as number), 'SIGKILL');
@@ -139,7 +139,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
       await rotateUntil(env('.rotation'));
       const deployment = await stack.deploy();
       assert.equal(deployment.status, 1, deployment.output);
-      assert.match(deployment.output, /ops\/rotate-secrets\.sh goes on/);
+      assert.match(deployment.output, /ops\/three-tier rotate goes on/);
       await rotateUntil(env('.rotated'));
       const made = secrets();
       await rotate('after two kills');

@@ -34,7 +34,7 @@ describe('a stack on Docker Swarm', () => {
 
   const file = (name: string) => path.join(stack.folder, name);
   const docker = (...args: string[]) => stack.docker(...args);
-  const deploy = () => stack.run('./deploy.sh', '--swarm');
+  const deploy = () => stack.run('ops/three-tier', 'swarm');
   const lines = (text: string) => text.split('\n').filter(Boolean).sort();
   const named = (kind: string) => docker(kind, 'ls', '--quiet', '--filter', `label=${namespace()}`).then(lines);
   const namespace = () => `com.docker.stack.namespace=${stack.name}`;
@@ -75,6 +75,7 @@ describe('a stack on Docker Swarm', () => {
       temporaryFolder(),
       `swarm-${label(combination)}`,
       combination,
+      ...['--with', 'swarm'],
       ...(await freePorts()),
     );
     stack = new Stack(folder);
@@ -116,7 +117,7 @@ describe('a stack on Docker Swarm', () => {
   it('is not started by Compose beside it', async () => {
     const finished = await stack.deploy();
     assert.equal(finished.status, 1, finished.output);
-    assert.match(finished.output, /runs on Docker Swarm\. To update it there: \.\/deploy\.sh --swarm/);
+    assert.match(finished.output, /runs on Docker Swarm\. To update it there: ops\/three-tier swarm/);
   });
 
   it('changes nothing when nothing has changed', async () => {

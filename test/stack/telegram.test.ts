@@ -67,6 +67,18 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       assert.equal(await stack.compose('ps', '--all', '--quiet'), '');
     });
 
+    it('is deployed while Telegram is away, which is a warning', async () => {
+      const url = stack.setting('TELEGRAM_API_URL');
+      stack.configure(`TELEGRAM_BOT_TOKEN=${TOKEN}`, 'TELEGRAM_API_URL=http://host.docker.internal:9');
+      const { status, output } = await stack.deploy();
+      assert.equal(status, 0, output);
+      assert.match(
+        output,
+        /^! all tiers +carry a message there and back: (Telegram does not answer|the bot has not reached)/m,
+      );
+      stack.configure(`TELEGRAM_API_URL=${url}`);
+    });
+
     it('is deployed by ./deploy.sh, which verifies all three tiers and shows the link', async () => {
       await fetch(`http://${await hostOf(stack)}/bot${TOKEN}/setWebhook`, {
         method: 'POST',

@@ -5,10 +5,10 @@ import { execute } from '../support/execute.ts';
 import { temporaryFolder } from '../support/folders.ts';
 
 for (const database of Object.keys(databases) as DatabaseId[]) {
-  it(`ops/test.sh passes in the images, and on a real ${database}`, async () => {
+  it(`ops/three-tier test passes in the images, and on a real ${database}`, async () => {
     const choice = { database, logic: 'business', interface: 'api' } as const;
     const project = await generate(temporaryFolder(), `tested-${database}`, choice);
-    const { status, output } = await execute(project, 'ops/test.sh', []);
+    const { status, output } = await execute(project, 'ops/three-tier', ['test']);
     assert.equal(status, 0, output);
     assert.match(output, /All tests passed\.\n$/);
     const containers = await execute('/', 'docker', ['ps', '--all', '--quiet', '--filter', `name=tested-${database}`]);

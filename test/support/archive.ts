@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 // biome-ignore lint/suspicious/noExplicitAny: lines of several kinds
 type Line = any;
 
-/** A thread as a file of ops/export.sh holds it, with its messages. */
+/** A thread as a file of ops/three-tier export holds it, with its messages. */
 export interface Archived {
   readonly thread: Line;
   readonly messages: Line[];
@@ -48,7 +48,7 @@ export function invent(prefix: string, threads: number, turns: number): Archived
   });
 }
 
-/** Writes a file as ops/export.sh does. */
+/** Writes a file as ops/three-tier export does. */
 export function writeArchive(file: string, archived: readonly Archived[]): void {
   const header = { format: 'threads', version: 1, agent: 'tested', exported_at: moment(0) };
   const records = archived.flatMap(({ thread, messages }) => [{ thread }, ...messages.map((message) => ({ message }))]);

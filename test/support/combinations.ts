@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type LogicId, logics } from '../../generators/agent/logics/index.ts';
 import { type DatabaseId, databases } from '../../generators/db/databases/index.ts';
 import { type InterfaceId, interfaces } from '../../generators/interface/interfaces/index.ts';
+import { EXTRAS } from '../../generators/shared/extras.ts';
 import { readTree, temporaryFolder } from './folders.ts';
 import { run } from './generate.ts';
 
@@ -34,13 +35,19 @@ export async function generate(cwd: string, name: string, choice: Combination, .
   return path.join(cwd, 'agents', name);
 }
 
+/** What the projects of `generateAll` have beside their tiers: all that there is, or nothing, with each kind of tier. */
+export function extrasOf({ logic }: Combination): string {
+  return logic === 'langgraph' ? Object.keys(EXTRAS).join(',') : 'none';
+}
+
 /** Every combination, generated before the tests of the calling file: the projects' folders by label. */
 export function generateAll(): ReadonlyMap<string, string> {
   const projects = new Map<string, string>();
   before(async () => {
     const cwd = temporaryFolder();
     for (const combination of combinations) {
-      projects.set(label(combination), await generate(cwd, `agent-${label(combination)}`, combination));
+      const words = ['--with', extrasOf(combination)];
+      projects.set(label(combination), await generate(cwd, `agent-${label(combination)}`, combination, ...words));
     }
   });
   return projects;

@@ -37,7 +37,7 @@ export class Stack {
 
   /** Adds lines to `.env`, made from the template if need be. */
   configure(...lines: string[]): void {
-    const { status, stderr } = spawnSync('ops/env.sh', { cwd: this.folder, encoding: 'utf8' });
+    const { status, stderr } = spawnSync('ops/three-tier', ['env'], { cwd: this.folder, encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr);
     appendFileSync(path.join(this.folder, '.env'), `${lines.join('\n')}\n`);
   }

@@ -11,7 +11,13 @@ const OF_MACHINE: ReadonlySet<string> = new Set(['bash', 'docker', 'docker-regis
 export const PYTHON = 'PYTHON=/path/to/python3.13 npm test, once there is a Python 3.12 or newer with venv';
 
 /** Runs a checker in a folder. Skips the test where the checker is missing, which CI does not allow. */
-export function check(test: Context, tool: string, args: readonly string[], cwd: string): Promise<Finished> {
+export function check(
+  test: Context,
+  tool: string,
+  args: readonly string[],
+  cwd: string,
+  input = '',
+): Promise<Finished> {
   const isPinned = !OF_MACHINE.has(tool);
   const program = isPinned ? path.resolve(VENV, tool) : tool;
   const isThere = isPinned ? existsSync(program) : spawnSync('which', [tool]).status === 0;
@@ -20,7 +26,7 @@ export function check(test: Context, tool: string, args: readonly string[], cwd:
     noteSkipped(path.basename(tool), isOfVenv ? PYTHON : isPinned ? 'npm run check:generated' : `install ${tool}`);
     test.skip();
   }
-  return execute(cwd, program, args);
+  return execute(cwd, program, args, input);
 }
 
 /** Runs a checker in several folders, `atOnce` at a time: more than there are processors where it waits for most of its time. */

@@ -12,17 +12,14 @@ import type { Secret } from '../../shared/kinds.ts';
  *     readme.md.ejs       its section of the project's README
  *     templates/          its files, laid out as in the project:
  *       init-….*          the initialisation, idempotent
- *       ops/database.sh   what the scripts need to know of it
  *       ops/swarm_database.sh  how it starts on Docker Swarm: its passwords are in files, its init files are applied
  *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
  *
- * In ops/database.sh, besides what starts and checks it, stand `unfinished_start VOLUME`, which says yes where the first
- * start of a server was cut off so that no other can go on from there, and the functions of the backups:
+ * Beside that, ops/ of this repository has files that are called after it, which a project gets with it:
  *
- *     schema_version    prints the number of the data's layout; a backup with a higher one is refused
- *     dump_database     prints all of the data, consistent under load, without waiting for anybody
- *     summarize_dump    reads a dump and prints what it holds, a line `WHAT NUMBER CHECKSUM` each; equal data, equal lines
- *     load_database     reads a dump into the database of a new volume, on which the init files have run
+ *     operations/databases/ID.py  what the commands need to know of it, as `Database` in operations/contracts.py says; its
+ *                                 class is called as the id is, with a capital letter
+ *     inside/ID/                  programs for its shell, where there are any
  *
  * The suite in agent/tests/test_memory.py says what a memory must do, and runs unchanged against each.
  * After adding one, `npm run lock` compiles the requirements of its combinations.

@@ -12,9 +12,12 @@ import type { Secret } from '../../shared/kinds.ts';
  *     env.ejs               its variables, as they stand in .env.template
  *     readme.md.ejs         its section of the project's README
  *     templates/interface/  its program, beside the client of the agent that all interfaces share
- *     templates/ops/interface.sh  what deploy.sh and ops/verify.sh need to know of it: its service, `check_settings`,
- *                                 which stops before anything is started, `message_round_trip`,
- *                                 `new_interface_secrets` and `how_to_talk`
+ *
+ * Beside that, ops/ of this repository has two files that are called after it, which a project gets with it:
+ *
+ *     operations/interfaces/ID.py  what the commands need to know of it, as `Interface` in operations/contracts.py says; its
+ *                                  class is called as the id is, with a capital letter
+ *     inside/ID/                   programs that run inside containers: what sends a message through all tiers
  */
 export interface Interface {
   /** As people write it. */
@@ -29,7 +32,7 @@ export interface Interface {
   readonly assets?: readonly string[];
   /** The folder of its libraries from npm, whose versions a package.json there names. */
   readonly libraries?: string;
-  /** Which of its secrets ops/rotate-secrets.sh makes anew, as a clause of the README. */
+  /** Which of its secrets ops/three-tier rotate makes anew, as a clause of the README. */
   readonly rotates?: string;
   /** A variable that only a person can fill in; without it `check_settings` stops. */
   readonly needs?: string;

@@ -133,7 +133,7 @@ def _lines(source: BinaryIO) -> Iterator[bytes]:
     except EOFError:
         raise Unreadable("the file is cut off") from None
     except (gzip.BadGzipFile, zlib.error):
-        raise Unreadable("the file was altered, or was never written by ops/export.sh") from None
+        raise Unreadable("the file was altered, or was never written by ops/three-tier export") from None
 
 
 def _record(line: bytes, number: int) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _record(line: bytes, number: int) -> dict[str, Any]:
 
 def _check_format(record: dict[str, Any]) -> None:
     if record.get("format") != FORMAT["format"]:
-        raise Unreadable("the file does not hold threads: take one that ops/export.sh has written")
+        raise Unreadable("the file does not hold threads: take one that ops/three-tier export has written")
     if record.get("version") not in READABLE:
         raise Unreadable(f"the file has version {record.get('version')}, but this agent reads up to {max(READABLE)}")
 

@@ -1,6 +1,6 @@
 """Moves all that the agent remembers: out of its database into a file, and from there into another database.
 
-ops/export.sh and ops/import.sh run this in a container of the agent. It holds one piece of a thread at a time, however
+ops/three-tier export and import run this in a container of the agent. It holds one piece of a thread at a time, however
 much there is. Agent and interface must not be at work meanwhile, or what they write is left out.
 """
 

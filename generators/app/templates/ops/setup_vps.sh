@@ -45,8 +45,9 @@ check_present_docker
 begin "${option['--dry-run']}"
 
 step 'what an interrupted installation left is finished' packages_are_whole finish_installation
-step 'certificates, firewall and security updates are installed' \
-  are_installed install_packages ca-certificates nftables unattended-upgrades
+python=$(python_package)
+step 'certificates, firewall, security updates and Python are installed' \
+  are_installed install_packages ca-certificates nftables unattended-upgrades "${python}"
 
 step "containers' logs are rotated, and networks are small" has_docker_settings write /etc/docker/daemon.json print_docker_settings
 if [[ -n ${option['--distro-docker']} ]]; then

@@ -67,7 +67,7 @@ def settings() -> Iterator[Settings]:
 
 @pytest.fixture
 def real(settings: Settings) -> Settings:
-    """The settings of the real database, whose tests are skipped without one (see ops/test.sh)."""
+    """The settings of the real database, whose tests are skipped without one (see ops/three-tier test)."""
     if not (url := os.environ.get("TEST_DATABASE_URL")):
         pytest.skip("TEST_DATABASE_URL is not set")
     password = SecretStr(os.environ.get("TEST_DATABASE_PASSWORD", ""))

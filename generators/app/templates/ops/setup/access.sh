@@ -2,8 +2,10 @@
 # Who can come in: the user who deploys, and SSH. ops/setup_vps.sh sources this file.
 set -euo pipefail
 
-# shellcheck source=ops/common.sh
-source "${BASH_SOURCE[0]%/*/*}/common.sh"
+# shellcheck source=ops/setup/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
+
+name=$(project_name)
 
 sshd=/usr/sbin/sshd
 

@@ -2,8 +2,8 @@
 # Docker, from its own repository or from the distribution. ops/setup_vps.sh sources this file.
 set -euo pipefail
 
-# shellcheck source=ops/common.sh
-source "${BASH_SOURCE[0]%/*/*}/common.sh"
+# shellcheck source=ops/setup/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
 
 oldest_docker=25
 docker_repository=${DOCKER_REPOSITORY:-https://download.docker.com/linux}
@@ -17,6 +17,17 @@ check_system() {
     debian-12 | debian-13 | ubuntu-22.04 | ubuntu-24.04) ;;
     *) die "this is made for Debian 12 and 13 and Ubuntu 22.04 and 24.04, and here is ${id} ${version}. Nothing was changed" ;;
   esac
+}
+
+# python_package: that of a Python which ops/three-tier can use.
+python_package() {
+  local version
+  version=$(os VERSION_ID)
+  if [[ ${version} == 22.04 ]]; then
+    say python3.11
+  else
+    say python3
+  fi
 }
 
 # os KEY: of /etc/os-release.

@@ -2,8 +2,8 @@
 # The firewall. ops/setup_vps.sh sources this file.
 set -euo pipefail
 
-# shellcheck source=ops/common.sh
-source "${BASH_SOURCE[0]%/*/*}/common.sh"
+# shellcheck source=ops/setup/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
 
 firewall=/etc/firewall.nft
 

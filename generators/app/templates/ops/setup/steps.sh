@@ -3,8 +3,8 @@
 # the other files in this folder use it.
 set -euo pipefail
 
-# shellcheck source=ops/common.sh
-source "${BASH_SOURCE[0]%/*/*}/common.sh"
+# shellcheck source=ops/setup/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
 
 systemd=/run/systemd/system # is there where systemd runs
 apt_get=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get --quiet --quiet

@@ -2,8 +2,10 @@
 # The daily backup and the drill that proves it. ops/setup_vps.sh sources this file.
 set -euo pipefail
 
-# shellcheck source=ops/common.sh
-source "${BASH_SOURCE[0]%/*/*}/common.sh"
+# shellcheck source=ops/setup/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
+
+name=$(project_name)
 
 # print_service USER WHAT COMMAND
 print_service() {
@@ -42,7 +44,7 @@ UNIT
 }
 
 print_backup_service() {
-  print_service "$1" Backup ops/backup.sh
+  print_service "$1" Backup 'ops/three-tier backup'
 }
 
 print_backup_timer() {
@@ -50,7 +52,7 @@ print_backup_timer() {
 }
 
 print_drill_service() {
-  print_service "$1" 'Drill with the newest backup' 'ops/restore.sh --drill'
+  print_service "$1" 'Drill with the newest backup' 'ops/three-tier restore --drill'
 }
 
 print_drill_timer() {

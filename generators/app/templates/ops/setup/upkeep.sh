@@ -2,8 +2,8 @@
 # What keeps a server well over the years: updates, time, swap and bounded logs. ops/setup_vps.sh sources this file.
 set -euo pipefail
 
-# shellcheck source=ops/common.sh
-source "${BASH_SOURCE[0]%/*/*}/common.sh"
+# shellcheck source=ops/setup/common.sh
+source "${BASH_SOURCE[0]%/*}/common.sh"
 
 swap_file=/swapfile
 swap_size=2048 # MiB

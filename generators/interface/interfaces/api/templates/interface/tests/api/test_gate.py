@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from agent_client import AgentClient
 from settings import Settings
 from tests.api.conftest import KEY, NEW_KEY, OTHER_KEY
-from tests.fake_agent import FakeAgent
+from tests.fake_agent import TOKEN, FakeAgent
 from tests.serving import running
 from tests.waiting import until
 
@@ -66,6 +66,18 @@ async def test_rate_limit_of_a_name(api_settings: Settings) -> None:
         assert (await client.get("/v1/models", headers=bearer(OTHER_KEY))).status_code == 200
         await asyncio.sleep(float(first[-1].headers["retry-after"]))
         assert (await client.get("/v1/models", headers=bearer(KEY))).status_code == 200
+
+
+async def test_verification_is_counted_with_nobody_and_only_let_in_from_inside(api_settings: Settings) -> None:
+    async with (
+        running(api_settings.model_copy(update={"rate_limit": "1/minute"})) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        for _ in range(3):
+            assert (await client.get("/v1/models", headers=bearer(TOKEN))).status_code == 200
+        assert (await client.get("/v1/models", headers=bearer(KEY))).status_code == 200
+        elsewhere = {**bearer(TOKEN), "X-Forwarded-For": "203.0.113.7"}
+        assert (await client.get("/v1/models", headers=elsewhere)).status_code == 401
 
 
 async def test_flood_of_strangers(alice: httpx.AsyncClient) -> None:
