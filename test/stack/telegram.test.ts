@@ -87,6 +87,7 @@ for (const combination of combinations.filter((one) => one.interface === 'telegr
       stack.configure(`TELEGRAM_BOT_TOKEN=${TOKEN}`);
       const { status, output } = await stack.deploy();
       assert.equal(status, 0, output);
+      assert.doesNotMatch(output, /^!/m);
       assert.match(output, /All three tiers work\./);
       assert.ok(output.includes(`https://t.me/${ME.username}`), output);
       assert.equal(await stack.inspect('interface', '{{json .HostConfig.PortBindings}}'), '{}', 'no port is published');

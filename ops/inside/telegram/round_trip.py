@@ -6,6 +6,7 @@ The verification runs this in the container of the interface. It also asks the b
 import asyncio
 import json
 import sys
+from contextlib import redirect_stdout
 from http.client import HTTPConnection
 
 from agent_client import AgentClient, Refused
@@ -48,7 +49,8 @@ async def talk() -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(talk())
+        with redirect_stdout(sys.stderr):  # where the client of the agent logs; what is printed is what was found
+            asyncio.run(talk())
         check_telegram()
     except Refused as refused:
         print(refused.detail)
