@@ -1,0 +1,126 @@
+"""The agent's process: an HTTP server that is up at once, and beside it the way to the database."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+import uvicorn
+import uvloop
+from pydantic import ValidationError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from three_tier.common.http import loaded
+from three_tier.common import log
+from three_tier.agent.app import create_app
+from three_tier.common.http.connections import Connection
+from three_tier.agent.containment import contained_task
+from three_tier.agent.contract import Memory, Unavailable
+from memory import build_memory
+from three_tier.agent.settings import Settings
+
+logger = structlog.get_logger("main")
+
+FORGET_EVERY = 3600  # seconds
+FORGET_BATCH = 500  # threads, or revocations, in one statement
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGTERM, finish the requests in flight, and return the exit code.
+
+    The code is 1 if the database has not answered within the start-up timeout.
+    """
+    import runner
+
+    asyncio.get_running_loop().set_task_factory(contained_task)
+    outside = asyncio.all_tasks()
+    memory = build_memory(settings)
+    config = uvicorn.Config(
+        create_app(settings, memory, runner),
+        host=settings.host,
+        port=settings.port,
+        http=Connection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_timeout,
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
+    starting = asyncio.create_task(start(memory, settings, server))
+    logger.info("serving", port=settings.port, engine=runner.ENGINE, offline=runner.OFFLINE)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it again once it has drained
+    await server.serve()
+    starting.cancel()
+    left = asyncio.all_tasks() - outside  # requests that ran out of time give their threads back
+    await asyncio.wait({starting, *left}, timeout=2)
+    await memory.close()
+    return 1 if starting.done() and not starting.cancelled() and starting.exception() else 0
+
+
+async def start(memory: Memory, settings: Settings, server: uvicorn.Server) -> None:
+    """Connect to the database, then forget what has had its time for as long as the process runs."""
+    try:
+        await connect(memory, settings.startup_timeout)
+    except Exception as error:
+        reason = str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: check DATABASE_URL"
+        logger.critical("no database, giving up", reason=reason, seconds=settings.startup_timeout)
+        server.should_exit = True
+        raise
+    logger.info("connected to the database")
+    loaded.settle()
+    while True:
+        await forget(memory, settings.retention_days)
+        await asyncio.sleep(FORGET_EVERY)
+
+
+async def connect(memory: Memory, patience: float) -> None:
+    """Wait up to `patience` seconds until the database answers. Raises Unavailable."""
+    told = False
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(Unavailable),
+        stop=stop_after_delay(patience),
+        wait=wait_random_exponential(multiplier=0.1, max=2),
+        reraise=True,
+    ):
+        with attempt:
+            try:
+                await memory.ping()
+            except Unavailable as error:
+                if not told:
+                    logger.warning("waiting for the database", reason=str(error))
+                    told = True
+                raise
+
+
+async def forget(memory: Memory, days: int) -> None:
+    """Delete expired revocations, and the threads that had no message for `days` days unless it is 0; in batches."""
+    try:
+        while await memory.forget_revocations(FORGET_BATCH):
+            pass
+        if not days:
+            return
+        deleted = 0
+        while batch := await memory.forget(days, FORGET_BATCH):
+            deleted += batch
+        logger.info("retention applied", deleted=deleted)
+    except Unavailable as error:
+        logger.warning("retention not applied, trying again later", reason=str(error))
+
+
+def main() -> int:
+    """Run the agent and return its exit code."""
+    log.configure("info")
+    try:
+        settings = Settings()
+        log.configure(settings.log_level)
+        return uvloop.run(serve(settings))
+    except ValidationError as error:
+        for wrong in error.errors():
+            variable = "_".join(map(str, wrong["loc"])).upper()
+            logger.critical("wrong variable, see .env", variable=variable, problem=wrong["msg"])
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

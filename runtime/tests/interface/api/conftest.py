@@ -1,0 +1,52 @@
+"""The API, running in front of the agent that is not one."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+
+from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.api.settings import Settings
+from tests.interface.http.serving import connected
+
+KEY = "alice" * 5
+NEW_KEY = "new-key-of-alice-0123456"
+OTHER_KEY = "bob" * 8
+
+
+@pytest.fixture
+def api_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Two callers, one of them with two keys."""
+    monkeypatch.setenv("API_KEYS", f"alice:{KEY},alice:{NEW_KEY},bob:{OTHER_KEY}")
+    monkeypatch.setenv("RATE_LIMIT", "")
+    assert settings.agent_url
+    return Settings()
+
+
+@pytest.fixture
+async def address(api_settings: Settings) -> AsyncIterator[str]:
+    """Where the API is."""
+    async with connected(api_settings) as url:
+        yield url
+
+
+@pytest.fixture
+async def alice(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with a key."""
+    async with httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {KEY}"}) as client:
+        yield client
+
+
+@pytest.fixture
+async def bob(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Another caller."""
+    async with httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {OTHER_KEY}"}) as client:
+        yield client
+
+
+@pytest.fixture
+async def openai(address: str) -> AsyncIterator[AsyncOpenAI]:
+    """OpenAI's own client."""
+    async with AsyncOpenAI(base_url=f"{address}/v1", api_key=KEY, max_retries=0) as client:
+        yield client

@@ -1,0 +1,39 @@
+"""The interface as its callers find it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from three_tier.interface.http.main import build_server
+from settings import Settings
+from tests.interface.waiting import until
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[str]:
+    """Serve the interface on a free port, and yield its address."""
+    server = build_server(settings.model_copy(update={"port": 0}))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    await serving
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[str]:
+    """Serve the interface, and yield its address once it has found its agent."""
+    async with running(settings) as url, httpx.AsyncClient(base_url=url) as client:
+        await until(lambda: answers(client))
+        yield url
+
+
+async def answers(client: httpx.AsyncClient) -> bool:
+    """Whether the interface is up."""
+    try:
+        return (await client.get("/health")).is_success
+    except httpx.TransportError:
+        return False

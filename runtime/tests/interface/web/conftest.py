@@ -1,0 +1,57 @@
+"""The web interface, running in front of the agent that is not one."""
+
+from collections.abc import AsyncIterator
+from secrets import token_hex
+
+import httpx
+import pytest
+
+from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.web.settings import Settings
+from tests.ports import kept_port
+from tests.interface.http.serving import connected
+from tests.interface.web.page_agent import FakePageAgent
+
+PASSWORD = token_hex()
+TOKEN = token_hex()
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[FakePageAgent]:
+    """An agent that is up and knows of sessions."""
+    with kept_port() as port:
+        async with FakePageAgent(port) as running:
+            yield running
+
+
+@pytest.fixture
+def web_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A page with a password and a link."""
+    monkeypatch.setenv("WEB_PASSWORD", PASSWORD)
+    monkeypatch.setenv("WEB_LINK_TOKEN", TOKEN)
+    monkeypatch.setenv("SESSION_SECRET", "0123456789abcdef")
+    assert settings.agent_url
+    return Settings()
+
+
+@pytest.fixture
+async def address(web_settings: Settings) -> AsyncIterator[str]:
+    """Where the page is."""
+    async with connected(web_settings) as url:
+        yield url
+
+
+@pytest.fixture
+async def stranger(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who has not signed in."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+@pytest.fixture
+async def owner(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who has signed in."""
+    async with httpx.AsyncClient(base_url=address) as client:
+        answer = await client.post("/session", json={"password": PASSWORD})
+        assert answer.status_code == 204
+        yield client
