@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.ports import kept_port
 from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.base_settings import InterfaceSettings
-from tests.interface.fake_agent import TOKEN, FakeAgent
-from tests.ports import kept_port
+from three_tier.interface.testing.fake_agent import TOKEN, FakeAgent
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ async def agent() -> AsyncIterator[FakeAgent]:
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> InterfaceSettings:
     """The settings of an interface that belongs to the agent."""
-    monkeypatch.setattr("agent_client.LOOK_EVERY", 0.1)
+    monkeypatch.setattr("three_tier.interface.agent_client.LOOK_EVERY", 0.1)
     monkeypatch.setenv("AGENT_NAME", "parrot")
     monkeypatch.setenv("AGENT_URL", agent.url)
     monkeypatch.setenv("AGENT_TOKEN", TOKEN)

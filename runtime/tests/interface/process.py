@@ -1,19 +1,20 @@
 """The interface as a process of its own."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parents[1]
+SOURCES = Path(__file__).parents[2] / "src"
 
 
-async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
-    """Start the interface as its container does."""
+async def start(kind: str, environment: dict[str, str]) -> asyncio.subprocess.Process:
+    """Start an interface of this kind as its container does."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "main.py",
-        cwd=HERE,
-        env=environment,
+        "-c",
+        f"import sys\nfrom three_tier.interface.{kind} import run\nsys.exit(run())",
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

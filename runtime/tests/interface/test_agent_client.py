@@ -13,8 +13,8 @@ from three_tier.interface import agent_client
 from three_tier.interface.agent_client import AgentClient, Away, Refused, WrongAgent, watched_socket
 from three_tier.interface.agent_types import Event, Question
 from three_tier.interface.base_settings import InterfaceSettings
-from tests.interface.fake_agent import FakeAgent
-from tests.interface.waiting import until
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -8,13 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 from yarl import URL
 
+from tests.ports import kept_port
 from three_tier.interface.agent_client import AgentClient, Away
 from three_tier.interface.agent_types import Question
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.replicas import Replicas
-from tests.interface.fake_agent import FakeAgent
-from tests.ports import kept_port
-from tests.interface.waiting import until
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ async def agents(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> AsyncIter
     """Two replicas, at the addresses that the name of the agent stands for."""
     if sys.platform == "darwin":
         pytest.skip("of the addresses 127.x, macOS has 127.0.0.1 alone")
-    monkeypatch.setattr("replicas.LOOK_UP_EVERY", 0.0)
+    monkeypatch.setattr("three_tier.interface.replicas.LOOK_UP_EVERY", 0.0)
     with kept_port("127.0.0.2", agent.port) as port:
         async with FakeAgent(port, host="127.0.0.2", replies=agent.replies) as other:
             found = [agent, other]
@@ -34,7 +34,7 @@ async def agents(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> AsyncIter
             async def addresses_of(_: str) -> list[str]:
                 return [replica.host for replica in found]
 
-            monkeypatch.setattr("replicas.addresses_of", addresses_of)
+            monkeypatch.setattr("three_tier.interface.replicas.addresses_of", addresses_of)
             yield found
 
 
@@ -93,7 +93,7 @@ async def test_replica_that_came_back_is_asked_again(
     client: AgentClient, agents: list[FakeAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets its share as before."""
-    monkeypatch.setattr("replicas.AVOID", 0.1)
+    monkeypatch.setattr("three_tier.interface.replicas.AVOID", 0.1)
     agents[1].drop = 1
     await ask(client, "first")
     await ask(client, "second")
@@ -142,12 +142,12 @@ async def test_name_without_an_address(settings: InterfaceSettings) -> None:
 
 async def test_known_addresses_outlive_a_failed_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that is away is no reason to lose an agent that is there."""
-    monkeypatch.setattr("replicas.LOOK_UP_EVERY", 0.0)
+    monkeypatch.setattr("three_tier.interface.replicas.LOOK_UP_EVERY", 0.0)
     replicas = Replicas(URL("http://127.0.0.1:8000/agent"))
     assert await replicas.next() == "http://127.0.0.1:8000/agent"
 
     async def fail(_: str) -> list[str]:
         raise OSError
 
-    monkeypatch.setattr("replicas.addresses_of", fail)
+    monkeypatch.setattr("three_tier.interface.replicas.addresses_of", fail)
     assert await replicas.next() == "http://127.0.0.1:8000/agent"

@@ -1,18 +1,38 @@
 """The API, running in front of the agent that is not one."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 import pytest
+import uvicorn
 from openai import AsyncOpenAI
 
-from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.api.app import create_app
+from three_tier.interface.api.problems import Connection
 from three_tier.interface.api.settings import Settings
-from tests.interface.http.serving import connected
+from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.http import testing
+from three_tier.interface.http.serving import build_server
 
 KEY = "alice" * 5
 NEW_KEY = "new-key-of-alice-0123456"
 OTHER_KEY = "bob" * 8
+
+
+def server(settings: Settings) -> uvicorn.Server:
+    """The interface on a port that is free."""
+    return build_server(settings.model_copy(update={"port": 0}), create_app(settings), Connection)
+
+
+def running(settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Serve the interface, and yield its address."""
+    return testing.running(server(settings))
+
+
+def connected(settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Serve the interface, and yield its address once it has found its agent."""
+    return testing.connected(server(settings))
 
 
 @pytest.fixture

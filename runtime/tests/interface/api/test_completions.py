@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.interface.fake_agent import FakeAgent
+from three_tier.interface.testing.fake_agent import FakeAgent
 
 pytestmark = pytest.mark.anyio
 

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.interface.api.conftest import KEY, connected
 from three_tier.interface.api.settings import Settings
-from tests.interface.api.conftest import KEY
-from tests.interface.fake_agent import FakeAgent
-from tests.interface.http.serving import connected
+from three_tier.interface.testing.fake_agent import FakeAgent
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +96,7 @@ async def test_defect_of_ours_can_be_read(browser: httpx.AsyncClient, monkeypatc
     async def break_down(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("agent_client.AgentClient.threads", break_down)
+    monkeypatch.setattr("three_tier.interface.agent_client.AgentClient.threads", break_down)
     answer = await browser.get("/v1/threads", headers={"Origin": PAGE, "Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 500
     assert may_read(answer)

@@ -8,12 +8,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from tests.interface.api.conftest import KEY, NEW_KEY, OTHER_KEY, running
 from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.api.settings import Settings
-from tests.interface.api.conftest import KEY, NEW_KEY, OTHER_KEY
-from tests.interface.fake_agent import FakeAgent
-from tests.interface.http.serving import running
-from tests.interface.waiting import until
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import os
 import signal
 from secrets import token_hex
 
 import httpx
 import pytest
 
-from three_tier.interface.api.settings import Settings
 from tests.interface.api.conftest import KEY
-from tests.interface.fake_agent import TOKEN, FakeAgent
 from tests.interface.process import start
-from tests.interface.http.serving import answers
-from tests.interface.waiting import until
+from three_tier.interface.api.settings import Settings
+from three_tier.interface.http.testing import answers
+from three_tier.interface.testing.fake_agent import TOKEN, FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +22,12 @@ GOOD = {
     "AGENT_URL": "http://127.0.0.1:9",
     "AGENT_TOKEN": TOKEN,
     "API_KEYS": f"alice:{KEY}",
-    "PATH": os.environ["PATH"],
 }
 
 
 async def test_wrong_variable_ends_the_process() -> None:
     too_short = token_hex(3)
-    process = await start({**GOOD, "API_KEYS": f"alice:{too_short}"})
+    process = await start("api", {**GOOD, "API_KEYS": f"alice:{too_short}"})
     output, errors = await process.communicate()
     assert process.returncode == 1
     assert errors == b""
@@ -41,7 +39,7 @@ async def test_wrong_variable_ends_the_process() -> None:
 
 async def test_sigterm_finishes_the_requests_in_flight(api_settings: Settings, agent: FakeAgent, port: int) -> None:
     process = await start(
-        {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(api_settings.agent_patience)}
+        "api", {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(api_settings.agent_patience)}
     )
     url = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"Bearer {KEY}"}

@@ -4,8 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from three_tier.common import log
-from three_tier.interface.base_settings import load
 from three_tier.interface.api.settings import Settings, read_origins
+from three_tier.interface.base_settings import load
 
 
 @pytest.fixture(autouse=True)

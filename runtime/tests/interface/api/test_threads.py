@@ -7,8 +7,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.interface.fake_agent import USAGE, FakeAgent
-from tests.interface.waiting import until
+from three_tier.interface.testing.fake_agent import USAGE, FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 

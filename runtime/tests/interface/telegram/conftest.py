@@ -7,16 +7,16 @@ from datetime import timedelta
 
 import pytest
 
+from tests.ports import kept_port
 from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.telegram.bot import ChatBot
+from three_tier.interface.telegram.fake_telegram import TOKEN, FakeTelegram
 from three_tier.interface.telegram.inbox import Inbox
 from three_tier.interface.telegram.settings import Settings
 from three_tier.interface.telegram.telegram_api import Telegram
-from tests.ports import kept_port
-from tests.interface.telegram.fake_telegram import TOKEN, FakeTelegram
-from tests.interface.waiting import until
 from three_tier.interface.telegram.updates import Updates
+from three_tier.interface.testing.waiting import until
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def bot_settings(settings: InterfaceSettings, telegram: FakeTelegram, monkeypatc
         "updates.GLANCE": 0.05,
         "updates.LONG_POLL": timedelta(seconds=1),
     }.items():
-        monkeypatch.setattr(name, value)
+        monkeypatch.setattr(f"three_tier.interface.telegram.{name}", value)
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
     monkeypatch.setenv("TELEGRAM_API_URL", telegram.url)
     monkeypatch.setenv("ALLOWED_USERS", "*")

@@ -7,13 +7,13 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from tests.interface.telegram.conftest import running
 from three_tier.interface.telegram.bot import BEGUN, BROKE_OFF, HASTE, HELP, NO_HISTORY, ONLY_TEXT, WAITING
+from three_tier.interface.telegram.fake_telegram import ALICE_ID, ANONYMOUS, BOB, BOB_ID, GROUP, FakeTelegram
 from three_tier.interface.telegram.settings import Settings
 from three_tier.interface.telegram.telegram_api import Telegram
-from tests.interface.fake_agent import FakeAgent
-from tests.interface.telegram.conftest import running
-from tests.interface.telegram.fake_telegram import ALICE_ID, ANONYMOUS, BOB, BOB_ID, GROUP, FakeTelegram
-from tests.interface.waiting import until
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -289,7 +289,7 @@ async def test_notices_go_on_after_one_that_fails(telegram: FakeTelegram, monkey
 
     photo = [{"file_id": "x", "file_unique_id": "y", "width": 1, "height": 1}]
     with capture_logs() as logs, monkeypatch.context() as patch:
-        patch.setattr("notices.Notices.send", fail)
+        patch.setattr("three_tier.interface.telegram.notices.Notices.send", fail)
         telegram.say("", photo=photo)
         await until(lambda: any(line["event"] == "Could not send a notice" for line in logs))
     telegram.say("", photo=photo)
@@ -337,8 +337,8 @@ async def test_message_that_the_agent_does_not_survive(
         request.transport.abort()
         return web.Response()
 
-    monkeypatch.setattr("agent_client.SILENCE", 0.3)
-    monkeypatch.setattr("bot.MOST_TRIES", 2)
+    monkeypatch.setattr("three_tier.interface.agent_client.SILENCE", 0.3)
+    monkeypatch.setattr("three_tier.interface.telegram.bot.MOST_TRIES", 2)
     with monkeypatch.context() as patch:
         patch.setattr(FakeAgent, "admit", perish)
         telegram.say("poison")
@@ -417,7 +417,7 @@ async def test_unexpected_error_is_told(telegram: FakeTelegram, monkeypatch: pyt
     def fail(_: str) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("bot.render", fail)
+    monkeypatch.setattr("three_tier.interface.telegram.bot.render", fail)
     with capture_logs() as logs:
         telegram.say("hello")
         (text,) = await replies(telegram, 1)

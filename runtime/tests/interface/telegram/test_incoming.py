@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 from telegram import Bot, Chat, ForumTopicCreated, Message, MessageEntity, PhotoSize, User
 
+from three_tier.interface.telegram.fake_telegram import BOB, TOKEN
 from three_tier.interface.telegram.incoming import Moved, Place, Said, parse, read
-from tests.interface.telegram.fake_telegram import BOB, TOKEN
 
 ME = User(1, "Parrot", is_bot=True, username="ParrotBot")
 ALICE = User(7, "Alice", is_bot=False)

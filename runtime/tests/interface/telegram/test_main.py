@@ -2,18 +2,17 @@
 
 import asyncio
 import json
-import os
 import signal
 
 import aiohttp
 import pytest
 
-from three_tier.interface.telegram.settings import Settings
-from tests.interface.fake_agent import TOKEN as AGENT_TOKEN
-from tests.interface.fake_agent import FakeAgent
 from tests.interface.process import start
-from tests.interface.telegram.fake_telegram import TOKEN, FakeTelegram
-from tests.interface.waiting import until
+from three_tier.interface.telegram.fake_telegram import TOKEN, FakeTelegram
+from three_tier.interface.telegram.settings import Settings
+from three_tier.interface.testing.fake_agent import TOKEN as AGENT_TOKEN
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +28,6 @@ def environment(agent: FakeAgent, telegram: FakeTelegram, port: int) -> dict[str
         "TELEGRAM_API_URL": telegram.url,
         "ALLOWED_USERS": "*",
         "PORT": str(port),
-        "PATH": os.environ["PATH"],
     }
 
 
@@ -67,7 +65,7 @@ async def end(process: asyncio.subprocess.Process) -> list[str]:
     ],
 )
 async def test_wrong_variable_ends_the_process(environment: dict[str, str], variable: str, value: str) -> None:
-    process = await start({**environment, variable: value})
+    process = await start("telegram", {**environment, variable: value})
     output, errors = await process.communicate()
     assert (process.returncode, errors) == (1, b"")
     (line,) = output.decode().splitlines()
@@ -87,7 +85,7 @@ async def test_defaults(environment: dict[str, str], monkeypatch: pytest.MonkeyP
 
 async def test_token_that_telegram_refuses(environment: dict[str, str], telegram: FakeTelegram) -> None:
     telegram.token = "999:another-token-than-the-one-of-the-bot"
-    process = await start(environment)
+    process = await start("telegram", environment)
     await until(lambda: telegram.counted("getMe") >= 3, 20)
     status, state = await health(environment)
     assert (status, state["telegram"], state["bot"]) == (200, "token refused", None)
@@ -100,7 +98,7 @@ async def test_token_that_telegram_refuses(environment: dict[str, str], telegram
 
 async def test_health_waits_for_the_agent(environment: dict[str, str], agent: FakeAgent) -> None:
     await agent.stop()
-    process = await start(environment)
+    process = await start("telegram", environment)
     found: list[tuple[int, dict[str, str | None]]] = []
 
     async def has(status: int) -> bool:
@@ -117,7 +115,7 @@ async def test_health_waits_for_the_agent(environment: dict[str, str], agent: Fa
 async def test_sigterm_finishes_the_reply_in_hand(
     environment: dict[str, str], telegram: FakeTelegram, agent: FakeAgent
 ) -> None:
-    process = await start(environment)
+    process = await start("telegram", environment)
     agent.slow = 1.5
     telegram.say("one two three")
     async with asyncio.timeout(20):

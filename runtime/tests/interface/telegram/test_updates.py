@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.interface.telegram.conftest import running
 from three_tier.interface.telegram.bot import FULL, WAITING
+from three_tier.interface.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, ME, FakeTelegram
 from three_tier.interface.telegram.settings import Settings
 from three_tier.interface.telegram.telegram_api import CONFLICT, Telegram
-from tests.interface.fake_agent import FakeAgent
-from tests.interface.telegram.conftest import running
-from tests.interface.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, ME, FakeTelegram
-from tests.interface.waiting import until
 from three_tier.interface.telegram.updates import LINE
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ async def test_refusals_hold_up_nobody(bot_settings: Settings, telegram: FakeTel
 async def test_refusals_leave_room_for_answers(
     bot_settings: Settings, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notices.PACE", 0.2)
+    monkeypatch.setattr("three_tier.interface.telegram.notices.PACE", 0.2)
     async with running(bot_settings.model_copy(update={"allowed_users": str(ALICE_ID)})):
         for number in range(500):
             telegram.say("let me in", stranger(number))
@@ -253,7 +253,7 @@ async def test_flood_of_one_chat_leaves_room_for_others(
 async def test_messages_that_wait_are_bounded(
     bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("updates.MOST", 120)
+    monkeypatch.setattr("three_tier.interface.telegram.updates.MOST", 120)
     async with running(bot_settings):
         for number in range(400):
             telegram.flooded[10_000 + number] = 2
@@ -344,7 +344,7 @@ async def test_end_keeps_the_order_when_the_agent_is_just_back(
 async def test_answer_that_takes_too_long_is_left_to_the_next_start(
     bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("updates.DRAIN", 0.2)
+    monkeypatch.setattr("three_tier.interface.telegram.updates.DRAIN", 0.2)
     agent.hang = True
     async with running(bot_settings):
         telegram.say("hello")

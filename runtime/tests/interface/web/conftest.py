@@ -1,19 +1,39 @@
 """The web interface, running in front of the agent that is not one."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from secrets import token_hex
 
 import httpx
 import pytest
+import uvicorn
 
-from three_tier.interface.base_settings import InterfaceSettings
-from three_tier.interface.web.settings import Settings
-from tests.ports import kept_port
-from tests.interface.http.serving import connected
 from tests.interface.web.page_agent import FakePageAgent
+from tests.ports import kept_port
+from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.http import testing
+from three_tier.interface.http.serving import build_server
+from three_tier.interface.web.app import create_app
+from three_tier.interface.web.problems import Connection
+from three_tier.interface.web.settings import Settings
 
 PASSWORD = token_hex()
 TOKEN = token_hex()
+
+
+def server(settings: Settings) -> uvicorn.Server:
+    """The interface on a port that is free."""
+    return build_server(settings.model_copy(update={"port": 0}), create_app(settings), Connection)
+
+
+def running(settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Serve the interface, and yield its address."""
+    return testing.running(server(settings))
+
+
+def connected(settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Serve the interface, and yield its address once it has found its agent."""
+    return testing.connected(server(settings))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.interface.fake_agent import FakeAgent
+from three_tier.interface.testing.fake_agent import FakeAgent
 
 
 @dataclass

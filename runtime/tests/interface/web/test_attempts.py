@@ -4,10 +4,10 @@ import time
 
 import pytest
 
+from tests.interface.web.conftest import PASSWORD
 from three_tier.interface.web.attempts import FREE, LONGEST_WAIT, MOST, Attempts, network_of
 from three_tier.interface.web.sessions import Sessions
 from three_tier.interface.web.settings import Settings
-from tests.interface.web.conftest import PASSWORD
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the attempts."""
     found = Clock()
-    monkeypatch.setattr("attempts.time.monotonic", found)
+    monkeypatch.setattr("three_tier.interface.web.attempts.time.monotonic", found)
     return found
 
 

@@ -7,12 +7,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from tests.interface.web.conftest import PASSWORD, running
 from three_tier.interface.agent_client import AgentClient
+from three_tier.interface.testing.fake_agent import FakeAgent
+from three_tier.interface.testing.waiting import until
 from three_tier.interface.web.settings import Settings
-from tests.interface.fake_agent import FakeAgent
-from tests.interface.http.serving import running
-from tests.interface.waiting import until
-from tests.interface.web.conftest import PASSWORD
 
 pytestmark = pytest.mark.anyio
 

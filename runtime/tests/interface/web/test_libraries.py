@@ -1,9 +1,10 @@
 """The page's libraries are the ones whose versions are watched."""
 
 import json
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "static" / "vendor"
+from three_tier.interface.web.page import STATIC
+
+FOLDER = STATIC / "vendor"
 FILES = {"marked": "marked.js", "dompurify": "purify.js", "@highlightjs/cdn-assets": "highlight.js"}
 
 

@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import os
 import signal
 from secrets import token_hex
 
 import httpx
 import pytest
 
-from three_tier.interface.web.settings import Settings
-from tests.interface.fake_agent import TOKEN, FakeAgent
 from tests.interface.process import start
-from tests.interface.http.serving import answers
-from tests.interface.waiting import until
 from tests.interface.web.conftest import PASSWORD
+from three_tier.interface.http.testing import answers
+from three_tier.interface.testing.fake_agent import TOKEN, FakeAgent
+from three_tier.interface.testing.waiting import until
+from three_tier.interface.web.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -24,13 +23,12 @@ GOOD = {
     "AGENT_TOKEN": TOKEN,
     "WEB_PASSWORD": PASSWORD,
     "SESSION_SECRET": "s" * 16,
-    "PATH": os.environ["PATH"],
 }
 
 
 async def test_wrong_variable_ends_the_process() -> None:
     too_short = token_hex(3)
-    process = await start({**GOOD, "WEB_PASSWORD": too_short})
+    process = await start("web", {**GOOD, "WEB_PASSWORD": too_short})
     output, errors = await process.communicate()
     assert process.returncode == 1
     assert errors == b""
@@ -42,7 +40,7 @@ async def test_wrong_variable_ends_the_process() -> None:
 
 async def test_sigterm_finishes_the_requests_in_flight(web_settings: Settings, agent: FakeAgent, port: int) -> None:
     process = await start(
-        {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(web_settings.agent_patience)}
+        "web", {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(web_settings.agent_patience)}
     )
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await until(lambda: answers(client), 20)

@@ -11,10 +11,9 @@ from itsdangerous import TimestampSigner, URLSafeSerializer
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from three_tier.interface.web.settings import Settings
-from tests.interface.http.serving import running
-from tests.interface.web.conftest import PASSWORD, TOKEN
+from tests.interface.web.conftest import PASSWORD, TOKEN, running
 from tests.interface.web.page_agent import FakePageAgent
+from three_tier.interface.web.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +59,7 @@ async def test_nothing_without_a_session(
         said = "has ended"
         stranger.cookies.set(name, value)
         in_eight_days = time.time_ns() + 8 * 86400 * 10**9
-        monkeypatch.setattr("sessions.time.time_ns", lambda: in_eight_days)
+        monkeypatch.setattr("three_tier.interface.web.sessions.time.time_ns", lambda: in_eight_days)
     with capture_logs() as logs:
         answer = await stranger.request(method, path, json=body)
     assert answer.status_code == 401
@@ -168,7 +167,7 @@ async def test_page_begins_at_once_while_the_agent_hangs(
         await asyncio.sleep(60)
         return True
 
-    monkeypatch.setattr("page_agent.PageAgent.is_revoked", hang)
+    monkeypatch.setattr("three_tier.interface.web.page_agent.PageAgent.is_revoked", hang)
     start = time.monotonic()
     assert (await owner.get("/session")).json()["signed_in"] is True
     assert (await owner.get("/agent")).status_code == 200

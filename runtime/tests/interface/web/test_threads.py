@@ -9,11 +9,10 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from tests.interface.web.conftest import PASSWORD, running
+from three_tier.interface.testing.fake_agent import USAGE, FakeAgent
+from three_tier.interface.testing.waiting import until
 from three_tier.interface.web.settings import Settings
-from tests.interface.fake_agent import USAGE, FakeAgent
-from tests.interface.http.serving import running
-from tests.interface.waiting import until
-from tests.interface.web.conftest import PASSWORD
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +103,7 @@ async def test_agent_away(owner: httpx.AsyncClient, agent: FakeAgent) -> None:
         "connected": False,
         "complaint": "The agent does not answer at the moment.",
         "offline": True,
+        "suggestions": [],
     }
     assert (await owner.get("/health")).json() == {"status": "ok", "agent": "away"}
     await agent.start()

@@ -8,15 +8,12 @@ from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from three_tier.interface.api import completions
-from three_tier.interface.api import docs
 from three_tier.common.http import loaded
-from three_tier.interface.api import problems
-from three_tier.interface.api import threads
 from three_tier.interface.agent_client import AgentClient
-from three_tier.interface.http.envelope import Envelope
+from three_tier.interface.api import completions, docs, problems, threads
 from three_tier.interface.api.gate import Agent, Gate
 from three_tier.interface.api.settings import Settings, read_origins
+from three_tier.interface.http.envelope import Envelope
 
 DESCRIPTION = """Talk to the agent: in threads that it remembers, or with any client of OpenAI's chat completions.
 

@@ -18,8 +18,8 @@ from three_tier.interface.agent_types import Event, Question
 from three_tier.interface.api.completion_types import Answer, Ask, Choice, Completion, Model, Models, Said, Usage
 from three_tier.interface.api.gate import Agent, GatedRoute, Owner, bearer
 from three_tier.interface.api.problems import REFUSED, error_object
-from three_tier.interface.http.streams import DONE, HEARTBEAT, EventStream, begin, while_connected
 from three_tier.interface.api.threads import LONGEST_MESSAGE, IdempotencyKey
+from three_tier.interface.http.streams import DONE, HEARTBEAT, EventStream, begin, while_connected
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}  # the agent's words
 # What the agent takes of a history. A client sends all of it each time, so whatever is refused in it would be for good.

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from three_tier.common.http import connections
 from three_tier.interface.agent_client import Refused
 from three_tier.interface.agent_types import WrongField
 from three_tier.interface.http.envelope import CALLER_GONE
@@ -97,6 +98,12 @@ def problem(
     )
     content = body.model_dump(exclude={"errors"} if errors is None else None)
     return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+class Connection(connections.Connection):
+    """A connection that refuses what cannot be read in the same form."""
+
+    problem = staticmethod(problem)
 
 
 def no_such_path(path: str) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated
 from limits import RateLimitItem, parse
 from pydantic import AfterValidator, Field, SecretStr
 
-from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.api.keys import ApiKeys
+from three_tier.interface.base_settings import InterfaceSettings
 
 ORIGIN = re.compile(r"(https?|[a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443")

@@ -10,8 +10,8 @@ import structlog
 from telegram import Chat, Message, User
 from telegram.error import BadRequest, NetworkError, TelegramError
 
-from three_tier.interface.telegram.access import Guests, Pace, name_of, writer_of
 from three_tier.interface.agent_client import AgentClient, Refused, WrongAgent
+from three_tier.interface.telegram.access import Guests, Pace, name_of, writer_of
 from three_tier.interface.telegram.conversations import Answered, BrokeOff, Conversation
 from three_tier.interface.telegram.formatting import Piece, plain, render
 from three_tier.interface.telegram.incoming import MALFORMED, Moved, Place, Said, read

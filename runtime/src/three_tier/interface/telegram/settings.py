@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr
 
-from three_tier.interface.telegram.access import Guests
 from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.telegram.access import Guests
 
 TOKEN = re.compile(r"[0-9]{3,}:[A-Za-z0-9_-]{20,}")
 

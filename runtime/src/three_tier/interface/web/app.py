@@ -1,6 +1,6 @@
 """The web interface: one page to talk to the agent, and the calls that it makes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -8,20 +8,17 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from three_tier.common.http import loaded
-from three_tier.interface.web import page
-from three_tier.interface.web import problems
-from three_tier.interface.web import signin
-from three_tier.interface.web import threads
-from three_tier.interface.web.attempts import Attempts
 from three_tier.interface.http.envelope import Envelope
+from three_tier.interface.web import page, problems, signin, threads
+from three_tier.interface.web.attempts import Attempts
 from three_tier.interface.web.gate import Agent
 from three_tier.interface.web.page_agent import PageAgent
 from three_tier.interface.web.sessions import Sessions
 from three_tier.interface.web.settings import Settings
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Build the application."""
+def create_app(settings: Settings, suggestions: Sequence[str] = ()) -> ASGIApp:
+    """Build the application. The page offers the suggestions as first messages."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -32,6 +29,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     app = FastAPI(title=settings.agent_name, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.max_body = settings.max_body
+    app.state.suggestions = suggestions
     app.state.sessions = Sessions(settings)
     app.state.attempts = Attempts()
     app.add_api_route("/live", live)

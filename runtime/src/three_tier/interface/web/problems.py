@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from three_tier.common.http import connections
 from three_tier.interface.agent_client import Refused
 from three_tier.interface.http.envelope import CALLER_GONE
 from three_tier.interface.http.streams import CallerGone
@@ -51,3 +52,9 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     """A problem document as a response."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+class Connection(connections.Connection):
+    """A connection that refuses what cannot be read in the same form."""
+
+    problem = staticmethod(problem)

@@ -41,11 +41,12 @@ class Visit(BaseModel):
 
 
 class Presence(BaseModel):
-    """The agent, as far as it is known, and whether it answers."""
+    """The agent, as far as it is known, whether it answers, and what one may ask it first."""
 
     connected: bool
     complaint: str
     offline: bool
+    suggestions: list[str]
 
 
 async def _sessions(request: Request) -> Sessions:
@@ -80,6 +81,7 @@ async def presence(request: Request, agent: Agent) -> Presence:
         connected=agent.connected,
         complaint="" if agent.connected else agent.complaint,
         offline=bool(agent.info and agent.info.offline),
+        suggestions=list(request.app.state.suggestions),
     )
 
 

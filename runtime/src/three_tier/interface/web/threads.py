@@ -6,9 +6,9 @@ from fastapi import APIRouter, Header, HTTPException, Path, Query, Request, Resp
 from pydantic import BaseModel, ConfigDict, Field
 
 from three_tier.interface.agent_types import Created, Messages, Question, Threads
+from three_tier.interface.http.streams import EventStream, begin, frames
 from three_tier.interface.web.gate import Agent, PrivateRoute
 from three_tier.interface.web.sessions import OWNER
-from three_tier.interface.http.streams import EventStream, begin, frames
 
 LONGEST_MESSAGE = 32_000  # characters; the agent takes no more
 

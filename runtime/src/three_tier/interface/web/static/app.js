@@ -132,6 +132,7 @@ function showPresence() {
   const wasAway = !byId('banner').hidden;
   showBanner(byId('banner'), messages[state] ?? '');
   byId('offline').hidden = !agent.offline;
+  chat.suggest(agent.suggestions);
   if (wasAway && state === 'here') {
     announce('The agent is back');
     threads.refresh();

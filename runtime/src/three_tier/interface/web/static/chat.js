@@ -1,7 +1,7 @@
 // The conversation on the right: its messages, page by page, and the box to write in.
 
 import { listMessages, Problem } from './api.js';
-import { byId } from './dom.js';
+import { byId, element } from './dom.js';
 import { notice, question, Reply, tool } from './messages.js';
 import { Turn } from './turn.js';
 
@@ -56,6 +56,13 @@ export class Chat extends EventTarget {
     if (!thread) return;
     await this.#load();
     this.#scrollToEnd();
+  }
+
+  /** Offers texts as the first message of a conversation. */
+  suggest(texts) {
+    const place = byId('suggestions');
+    if (place.children.length === texts.length) return; // they do not change, and one of them may have the focus
+    place.replaceChildren(...texts.map((text) => element('button', { type: 'button' }, text)));
   }
 
   async #load() {

@@ -10,7 +10,7 @@ export class Presence extends EventTarget {
   /** `unknown`, `here`, `away` (the agent) or `unreachable` (the server). */
   state = 'unknown';
   /** What the server says of the agent. */
-  agent = { connected: false, complaint: '', offline: false };
+  agent = { connected: false, complaint: '', offline: false, suggestions: [] };
   #timer;
 
   /** Looks now, and from now on. */

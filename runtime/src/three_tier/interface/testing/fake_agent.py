@@ -46,10 +46,12 @@ class FakeAgent:
         return [request.headers["Idempotency-Key"] for request in self.requests if request.method == "POST"]
 
     async def __aenter__(self) -> Self:
+        """Listen."""
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Stop listening."""
         await self.stop()
 
     async def start(self) -> None:
@@ -88,8 +90,7 @@ class FakeAgent:
         self.requests.append(request)
         if self.drop:
             self.drop -= 1
-            assert request.transport
-            request.transport.abort()
+            _hang_up(request)
             return web.Response()
         if self.page:
             return web.Response(text=self.page, content_type="text/html")
@@ -107,8 +108,7 @@ class FakeAgent:
         answer: web.StreamResponse = await handler(request)
         if self.lose and request.path != "/info":
             self.lose -= 1
-            assert request.transport
-            request.transport.abort()
+            _hang_up(request)
         return answer
 
     async def info(self, _: web.Request) -> web.Response:
@@ -204,8 +204,7 @@ class FakeAgent:
             if number == self.break_after:
                 self.break_after = None
                 await asyncio.sleep(0.1)  # until what was sent has been read
-                assert request.transport
-                request.transport.abort()
+                _hang_up(request)
                 return answer
             await answer.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
             if number == 1:
@@ -249,6 +248,11 @@ class FakeAgent:
 
 def _owner(request: web.Request) -> str:
     return request.headers["X-Thread-Owner"]
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport:
+        request.transport.abort()
 
 
 def _page(found: list[dict[str, Any]], limit: int, *, newest_last: bool = False) -> web.Response:

@@ -1,16 +1,15 @@
-"""The interface's process: reads the settings and runs the bot until SIGTERM."""
+"""The bot's process: it answers messages until SIGTERM."""
 
 import asyncio
 import logging
 import signal
-import sys
 
 import uvloop
 
-from three_tier.interface.telegram import health
 from three_tier.common import log
 from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.base_settings import load
+from three_tier.interface.telegram import health
 from three_tier.interface.telegram.bot import ChatBot
 from three_tier.interface.telegram.inbox import Inbox
 from three_tier.interface.telegram.settings import Settings
@@ -18,17 +17,17 @@ from three_tier.interface.telegram.telegram_api import Telegram
 from three_tier.interface.telegram.updates import Updates
 
 
-def main() -> int:
-    """Run the interface and return its exit code."""
+def run() -> int:
+    """Run the bot until SIGTERM, and return the exit code of the process."""
     settings = load(Settings)
     log.configure(settings.log_level)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and the token is part of those
     logging.getLogger("telegram").setLevel(logging.CRITICAL)  # it quotes what it cannot read
-    uvloop.run(run(settings))
+    uvloop.run(_answer(settings))
     return 0
 
 
-async def run(settings: Settings) -> None:
+async def _answer(settings: Settings) -> None:
     """Answer messages until SIGTERM, then finish the answers that are begun."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -40,7 +39,3 @@ async def run(settings: Settings) -> None:
     ):
         bot = ChatBot(settings, telegram, agent, stopping)
         await Updates(telegram, bot, Inbox(agent, telegram), stopping).run()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,16 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import uvicorn
 
-from three_tier.interface.http.main import build_server
-from settings import Settings
-from tests.interface.waiting import until
+from three_tier.interface.testing.waiting import until
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[str]:
-    """Serve the interface on a free port, and yield its address."""
-    server = build_server(settings.model_copy(update={"port": 0}))
+async def running(server: uvicorn.Server) -> AsyncIterator[str]:
+    """Have the interface served, and yield its address."""
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
@@ -24,9 +22,9 @@ async def running(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[str]:
-    """Serve the interface, and yield its address once it has found its agent."""
-    async with running(settings) as url, httpx.AsyncClient(base_url=url) as client:
+async def connected(server: uvicorn.Server) -> AsyncIterator[str]:
+    """Have the interface served, and yield its address once it has found its agent."""
+    async with running(server) as url, httpx.AsyncClient(base_url=url) as client:
         await until(lambda: answers(client))
         yield url
 

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from secrets import token_hex
 from typing import Any, Self
 
@@ -87,10 +88,12 @@ class FakeTelegram:
         return sum(name == method for name, _ in self.calls)
 
     async def __aenter__(self) -> Self:
+        """Listen."""
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Stop listening."""
         await self.stop()
 
     async def start(self) -> None:
@@ -117,10 +120,12 @@ class FakeTelegram:
             if fault == "hang":
                 await asyncio.sleep(60)
             if fault == "drop":
-                assert request.transport
-                request.transport.abort()
+                if request.transport:
+                    request.transport.abort()
                 return web.Response()
-            return _too_many(1) if fault == 429 else _error(int(fault), self.reason)
+            if fault == HTTPStatus.TOO_MANY_REQUESTS:
+                return _too_many(1)
+            return _error(int(fault), self.reason)
         return await self.perform(method, form)
 
     def refusal(self, method: str, token: str, form: dict[str, Any]) -> web.Response | None:
