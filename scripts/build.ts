@@ -20,4 +20,8 @@ cpSync(path.join(ROOT, 'generators'), path.join(ROOT, target, 'generators'), {
   recursive: true,
   filter: (source) => !source.endsWith('.ts') && !LITTER.test(source),
 });
+cpSync(path.join(ROOT, 'runtime/src'), path.join(ROOT, target, 'runtime/src'), {
+  recursive: true,
+  filter: (source) => !LITTER.test(source),
+});
 chmodSync(path.join(ROOT, target, 'bin/generator-three-tier.js'), 0o755);

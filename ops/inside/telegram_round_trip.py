@@ -8,10 +8,10 @@ import json
 import sys
 from http.client import HTTPConnection
 
-from agent_client import AgentClient, Refused
-from agent_types import Question
-from base_settings import InterfaceSettings, load
-from telegram_api import COMPLAINTS, OK
+from three_tier.interface.agent_client import AgentClient, Refused
+from three_tier.interface.agent_types import Question
+from three_tier.interface.base_settings import InterfaceSettings, load
+from three_tier.interface.telegram.telegram_api import COMPLAINTS, OK
 
 OWNER = "telegram:ops-verify"
 QUESTION = "This is a test. Please answer with one word."

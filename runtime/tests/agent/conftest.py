@@ -14,10 +14,10 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from three_tier.agent.app import create_app
-from three_tier.agent.settings import Settings
 from tests.agent.fakes import EchoLogic, InMemory
 from tests.ports import kept_port
+from three_tier.agent.app import create_app
+from three_tier.agent.settings import Settings
 
 TOKEN = "a-token-for-the-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Thread-Owner": "api:ann"}

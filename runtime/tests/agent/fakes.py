@@ -7,7 +7,19 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from three_tier.agent.contract import ALL, Busy, Event, KeyReused, Message, NotFound, Revocation, Thread, Turn, Unavailable, check
+from three_tier.agent.contract import (
+    ALL,
+    Busy,
+    Event,
+    KeyReused,
+    Message,
+    NotFound,
+    Revocation,
+    Thread,
+    Turn,
+    Unavailable,
+    check,
+)
 
 
 @dataclass
@@ -237,9 +249,9 @@ class InMemory:
 class EchoLogic:
     """Answers with the question and what it knows; waits for `gate` before the last word."""
 
-    ENGINE = "echo"
-    OFFLINE = True
-    TURN_BYTES = 2**20
+    engine = "echo"
+    offline = True
+    turn_bytes = 2**20
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()

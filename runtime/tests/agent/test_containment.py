@@ -10,10 +10,10 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from three_tier.common import log
+from tests.agent.fakes import EchoLogic
 from three_tier.agent.containment import contained, contained_task
 from three_tier.agent.contract import LogicBroke, LogicFailed
-from tests.agent.fakes import EchoLogic
+from three_tier.common import log
 
 pytestmark = pytest.mark.anyio
 

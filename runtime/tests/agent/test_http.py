@@ -12,9 +12,9 @@ from anyio import BrokenResourceError
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from tests.agent.fakes import EchoLogic, InMemory
 from three_tier.agent.app import LetGo
 from three_tier.agent.contract import Declined, LogicFailed, NoReply, TooLong
-from tests.agent.fakes import EchoLogic, InMemory
 
 pytestmark = pytest.mark.anyio
 

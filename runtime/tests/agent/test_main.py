@@ -2,51 +2,46 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from itertools import takewhile
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from three_tier.common.http import loaded
+from tests.agent.conftest import TOKEN, connected
+from tests.agent.databases import NOWHERE
+from tests.agent.fakes import EchoLogic, InMemory
+from tests.agent.process import command, environment
 from three_tier.agent import main
 from three_tier.agent.contract import Revocation
 from three_tier.agent.settings import Settings
-from tests.agent.conftest import TOKEN, connected
-from tests.XXX.database import NOWHERE
-from tests.agent.fakes import EchoLogic, InMemory
+from three_tier.common.http import loaded
 
 SECRET = token_hex()
+type Serve = Callable[[Settings], Coroutine[Any, Any, int]]
+
 EXPIRED = Revocation("api:ann", "one", datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
 
 
 @pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch, memory: InMemory, logic: EchoLogic) -> Iterator[None]:
-    """Run main.serve in this process, with a memory and a logic of the tests."""
-    monkeypatch.setattr(main, "build_memory", lambda _: memory)
+def serve(monkeypatch: pytest.MonkeyPatch, memory: InMemory, logic: EchoLogic) -> Iterator[Serve]:
+    """Runs main.serve in this process, with a memory and a logic of the tests."""
     monkeypatch.setattr(loaded, "settle", lambda: None)
-    monkeypatch.setitem(sys.modules, "runner", logic)
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    yield
+    yield lambda settings: main.serve(settings, logic, memory)
     signal.signal(signal.SIGTERM, before)
 
 
-def run(*command: str, until: str | None = None, **variables: str) -> tuple[int, list[dict[str, Any]]]:
-    """Run Python in the agent's folder, up to its end or a line with `until`; its exit code and what it logged."""
-    here = Path(__file__).parent.parent
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(here), **variables}
+def run(words: list[str], until: str | None = None, **variables: str) -> tuple[int, list[dict[str, Any]]]:
+    """Run a process up to its end or a line with `until`; its exit code and what it logged."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=here, env=env, stdout=pipe, stderr=pipe, text=True
-    ) as process:
+    with subprocess.Popen(words, env=environment(**variables), stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         lines = list(takewhile(lambda line: until is None or until not in line, process.stdout))
         if until:
@@ -66,10 +61,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("process")
 class TestServe:
-    async def test_sigterm_finishes_a_stream(self, settings: Settings, logic: EchoLogic) -> None:
-        serving = asyncio.create_task(main.serve(settings))
+    async def test_sigterm_finishes_a_stream(self, serve: Serve, settings: Settings, logic: EchoLogic) -> None:
+        serving = asyncio.create_task(serve(settings))
         logic.gate.clear()
         async with connected(settings) as client, client.stream("POST", "/stream", json={"message": "hi"}) as response:
             lines = response.aiter_lines()
@@ -82,10 +76,12 @@ class TestServe:
             assert [line async for line in lines if line][-1] == "data: [DONE]"
         assert await serving == 0
 
-    async def test_without_a_database_it_says_so_and_ends(self, settings: Settings, memory: InMemory) -> None:
+    async def test_without_a_database_it_says_so_and_ends(
+        self, serve: Serve, settings: Settings, memory: InMemory
+    ) -> None:
         memory.down = "no such database: check DB_NAME"
         with capture_logs() as logs:
-            serving = asyncio.create_task(main.serve(settings.model_copy(update={"startup_timeout": 3.0})))
+            serving = asyncio.create_task(serve(settings.model_copy(update={"startup_timeout": 3.0})))
             async with connected(settings) as client:
                 assert (await client.get("/health")).status_code == 503
             assert await serving == 1
@@ -94,11 +90,11 @@ class TestServe:
         assert len([line for line in logs if line["log_level"] == "warning"]) == 1
 
     async def test_it_waits_for_a_database_that_is_late_and_rides_out_its_absence(
-        self, settings: Settings, memory: InMemory
+        self, serve: Serve, settings: Settings, memory: InMemory
     ) -> None:
         memory.down = "away"
         with capture_logs() as logs:
-            serving = asyncio.create_task(main.serve(settings))
+            serving = asyncio.create_task(serve(settings))
             async with connected(settings) as client:
                 assert (await client.get("/health")).status_code == 503
                 memory.down = None
@@ -111,11 +107,11 @@ class TestServe:
         signal.raise_signal(signal.SIGTERM)
         assert await serving == 0
 
-    async def test_the_retention_is_applied(self, settings: Settings, memory: InMemory) -> None:
+    async def test_the_retention_is_applied(self, serve: Serve, settings: Settings, memory: InMemory) -> None:
         await memory.revoke(EXPIRED)
         for n in range(3):
             await memory.age("api:ann", await memory.create("api:ann"), 10 * n)
-        serving = asyncio.create_task(main.serve(settings.model_copy(update={"retention_days": 15})))
+        serving = asyncio.create_task(serve(settings.model_copy(update={"retention_days": 15})))
         async with connected(settings):
             await until(lambda: len(memory.kept) == 2)
         signal.raise_signal(signal.SIGTERM)
@@ -123,11 +119,11 @@ class TestServe:
         assert not memory.revoked
 
     async def test_without_a_retention_expired_revocations_are_forgotten_all_the_same(
-        self, settings: Settings, memory: InMemory
+        self, serve: Serve, settings: Settings, memory: InMemory
     ) -> None:
         await memory.age("api:ann", await memory.create("api:ann"), 10_000)
         await memory.revoke(EXPIRED)
-        serving = asyncio.create_task(main.serve(settings.model_copy(update={"retention_days": 0})))
+        serving = asyncio.create_task(serve(settings.model_copy(update={"retention_days": 0})))
         async with connected(settings):
             await until(lambda: not memory.revoked)
         signal.raise_signal(signal.SIGTERM)
@@ -135,12 +131,13 @@ class TestServe:
         assert len(memory.kept) == 1
 
 
+@pytest.mark.parametrize("database", NOWHERE)
 class TestProcess:
-    def test_no_database_is_one_critical_line_and_code_1(self) -> None:
+    def test_no_database_is_one_critical_line_and_code_1(self, database: str) -> None:
         code, logs = run(
-            "main.py",
+            command(database=database),
             AGENT_TOKEN=TOKEN,
-            DATABASE_URL=NOWHERE,
+            DATABASE_URL=NOWHERE[database],
             DATABASE_PASSWORD=SECRET,
             STARTUP_TIMEOUT="1",
             PORT="0",
@@ -151,23 +148,25 @@ class TestProcess:
         assert SECRET not in str(logs)
         assert TOKEN not in str(logs)
 
-    def test_wrong_variables_are_named_and_not_echoed(self) -> None:
+    def test_wrong_variables_are_named_and_not_echoed(self, database: str) -> None:
         wrong = {"AGENT_TOKEN": "short", "DATABASE_URL": "nowhere", "HISTORY_WINDOW": "many", "LOG_LEVEL": "chatty"}
-        code, logs = run("main.py", DATABASE_PASSWORD=SECRET, **wrong)
+        code, logs = run(command(database=database), DATABASE_PASSWORD=SECRET, **wrong)
         assert code == 1
         assert {line["variable"] for line in logs} == set(wrong)
         assert not any(value in str(logs) for value in wrong.values())
         assert SECRET not in str(logs)
 
-    def test_sigterm_ends_with_code_0(self) -> None:
-        variables = {"AGENT_TOKEN": TOKEN, "DATABASE_URL": NOWHERE, "DATABASE_PASSWORD": SECRET, "PORT": "0"}
-        code, logs = run("main.py", until="Uvicorn running", **variables)
+    def test_sigterm_ends_with_code_0(self, database: str) -> None:
+        variables = {"AGENT_TOKEN": TOKEN, "DATABASE_URL": NOWHERE[database], "DATABASE_PASSWORD": SECRET, "PORT": "0"}
+        code, logs = run(command(database=database), until="Uvicorn running", **variables)
         assert code == 0
         assert {line["level"] for line in logs} <= {"info", "warning"}
 
-    def test_logs_are_json_and_keep_the_text_of_exceptions_back(self) -> None:
-        script = """
-import asyncio, logging, structlog, log
+
+def test_logs_are_json_and_keep_the_text_of_exceptions_back() -> None:
+    script = """
+import asyncio, logging, structlog
+from three_tier.common import log
 log.configure("warning")
 def fail():
     try:
@@ -182,10 +181,10 @@ for write in (structlog.get_logger().warning, logging.getLogger("library").error
 structlog.get_logger().info("not shown")
 logging.getLogger("library").info("not shown")
 """
-        code, logs = run("-c", script)
-        assert code == 0
-        assert [line["event"] for line in logs] == ["failed", "failed"]
-        assert [line["level"] for line in logs] == ["warning", "error"]
-        assert all(line["exception"].startswith("ValueError at <string>:") for line in logs)
-        assert all("KeyError at" in line["exception"] for line in logs)
-        assert "private" not in str(logs)
+    code, logs = run([sys.executable, "-c", script])
+    assert code == 0
+    assert [line["event"] for line in logs] == ["failed", "failed"]
+    assert [line["level"] for line in logs] == ["warning", "error"]
+    assert all(line["exception"].startswith("ValueError at <string>:") for line in logs)
+    assert all("KeyError at" in line["exception"] for line in logs)
+    assert "private" not in str(logs)

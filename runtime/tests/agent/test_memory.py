@@ -17,6 +17,9 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
+from tests.agent.databases import age, build_memory
+from tests.agent.fakes import InMemory
+from tests.agent.proxy import Proxy
 from three_tier.agent.contract import (
     ALL,
     FINISH,
@@ -31,11 +34,7 @@ from three_tier.agent.contract import (
     Turn,
     Unavailable,
 )
-from memory import build_memory
 from three_tier.agent.settings import Settings
-from tests.XXX.database import age
-from tests.agent.fakes import InMemory
-from tests.agent.proxy import Proxy
 from three_tier.agent.transfer import move_all
 
 pytestmark = pytest.mark.anyio

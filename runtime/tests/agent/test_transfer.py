@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent import process
+from tests.agent.databases import NOWHERE
+from tests.agent.fakes import InMemory
 from three_tier.agent import transfer
 from three_tier.agent.archive import Totals, Unreadable
 from three_tier.agent.contract import ALL, Memory, Message, Revocation, Thread, Turn, Unavailable
-from tests.agent.fakes import InMemory
 from three_tier.agent.transfer import Refused
 
 pytestmark = pytest.mark.anyio
@@ -340,9 +341,11 @@ async def test_two_threads_never_have_the_same_age() -> None:
     assert ages == [timedelta(microseconds=n) for n in (0, 1, 2)] * 2
 
 
+ENV = process.environment(AGENT_TOKEN="x" * 16, DATABASE_URL=NOWHERE["postgres"], DATABASE_PASSWORD="x")
+
+
 def command(*args: str, file: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    words = [sys.executable, "transfer.py", *args]
-    return subprocess.run(words, input=file, capture_output=True, check=False, cwd=HERE, timeout=60)
+    return subprocess.run(process.command(*args), input=file, capture_output=True, check=False, env=ENV, timeout=60)
 
 
 async def test_the_command_ends_with_one_line(full: InMemory) -> None:

@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from three_tier.agent.contract import FINISH, Busy, LogicBroke, Message, NoReply, Overloaded, TookTooLong, Turn, Unavailable
 from tests.agent.fakes import EchoLogic, InMemory
+from three_tier.agent.contract import (
+    FINISH,
+    Busy,
+    LogicBroke,
+    Message,
+    NoReply,
+    Overloaded,
+    TookTooLong,
+    Turn,
+    Unavailable,
+)
 from three_tier.agent.turns import Turns
 
 pytestmark = pytest.mark.anyio

@@ -11,10 +11,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from three_tier.agent.problems import problem
 from three_tier.common.http import connections
-from problems import problem
 
 pytestmark = pytest.mark.anyio
+
+
+class Connection(connections.Connection):
+    """One that refuses in the words of the agent."""
+
+    problem = staticmethod(problem)
+
 
 PATIENCE = 0.6  # seconds
 HEAD = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n"
@@ -38,7 +45,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[uvicorn.Server]:
     """A server with little patience."""
     monkeypatch.setattr(connections, "PATIENCE", PATIENCE)
-    config = uvicorn.Config(application, port=0, http=connections.Connection, lifespan="off", log_config=None)
+    config = uvicorn.Config(application, port=0, http=Connection, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)

@@ -2,6 +2,7 @@
 
 import ast
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -58,7 +59,8 @@ def test_a_long_chain_is_cut() -> None:
     assert described(error) == ["ValueError"] * log.MOST_EXCEPTIONS
 
 
-def test_the_line_of_this_code_is_named_however_deep_a_library_fails() -> None:
+def test_the_line_of_this_code_is_named_however_deep_a_library_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "OURS", str(Path(__file__).parent))
     with pytest.raises(ValueError, match="malformed") as caught:
         ast.literal_eval("[" * 20 + "unknown" + "]" * 20)
     event = log._where(logging.getLogger(), "error", {"exc_info": caught.value})

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # How all that is remembered goes out of the database and in again: export.sh and import.sh source this file. The work is
-# done by agent/transfer.py, in a container of the agent beside the one that serves.
+# done by the agent, in a container of the agent beside the one that serves.
 set -euo pipefail
 
 # shellcheck source=ops/database.sh
@@ -40,12 +40,12 @@ remove_mover() {
 
 # check FILE: that it is whole; needs nothing but the image.
 check() {
-  docker run --rm --interactive --read-only --network none "${project}-agent:transfer" python transfer.py check <"$1"
+  docker run --rm --interactive --read-only --network none "${project}-agent:transfer" python main.py check <"$1"
 }
 
-# move COMMAND: of agent/transfer.py, between standard input and output.
+# move COMMAND: of the agent, between standard input and output.
 move() {
-  docker exec --interactive "${mover}" python transfer.py "$1"
+  docker exec --interactive "${mover}" python main.py "$1"
 }
 
 stopped=()

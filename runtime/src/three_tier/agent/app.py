@@ -5,8 +5,7 @@ from anyio import BrokenResourceError, ClosedResourceError
 from fastapi import FastAPI, HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from three_tier.agent import problems
-from three_tier.agent import routes
+from three_tier.agent import problems, routes
 from three_tier.agent.auth import TokenRequired
 from three_tier.agent.capacity import most_turns
 from three_tier.agent.contract import Logic, Memory
@@ -28,7 +27,7 @@ def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
         lease=settings.turn_lease,
         wait=settings.turn_wait,
         limit=settings.turn_timeout,
-        most=settings.max_turns or most_turns(logic.TURN_BYTES),
+        most=settings.max_turns or most_turns(logic.turn_bytes),
     )
     app.state.database_answers = None  # until it does for the first time, for which main.py waits
     app.include_router(routes.public)

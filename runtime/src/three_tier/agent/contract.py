@@ -313,11 +313,11 @@ type Event = Token | ToolResult
 
 
 class Logic(Protocol):
-    """How a question is answered. The module `runner` is one."""
+    """How a question is answered. Each kind of it has a module `runner` with one."""
 
-    ENGINE: str  # what answers, for GET /info
-    OFFLINE: bool  # true when it is a stand-in for what is not configured
-    TURN_BYTES: int  # memory that one turn takes, rather too much than too little
+    engine: str  # what answers, for GET /info
+    offline: bool  # true when it is a stand-in for what is not configured
+    turn_bytes: int  # memory that one turn takes, rather too much than too little
 
     async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
         """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`.

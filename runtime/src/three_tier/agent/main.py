@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 
 import structlog
 import uvicorn
@@ -10,14 +11,15 @@ import uvloop
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from three_tier.common.http import loaded
-from three_tier.common import log
+from three_tier.agent import transfer
 from three_tier.agent.app import create_app
-from three_tier.common.http.connections import Connection
 from three_tier.agent.containment import contained_task
-from three_tier.agent.contract import Memory, Unavailable
-from memory import build_memory
+from three_tier.agent.contract import Logic, Memory, Unavailable
+from three_tier.agent.problems import problem
 from three_tier.agent.settings import Settings
+from three_tier.common import log
+from three_tier.common.http import loaded
+from three_tier.common.http.connections import Connection
 
 logger = structlog.get_logger("main")
 
@@ -25,21 +27,24 @@ FORGET_EVERY = 3600  # seconds
 FORGET_BATCH = 500  # threads, or revocations, in one statement
 
 
-async def serve(settings: Settings) -> int:
+class AgentConnection(Connection):
+    """A connection that refuses in the agent's words."""
+
+    problem = staticmethod(problem)
+
+
+async def serve(settings: Settings, logic: Logic, memory: Memory) -> int:
     """Serve until SIGTERM, finish the requests in flight, and return the exit code.
 
     The code is 1 if the database has not answered within the start-up timeout.
     """
-    import runner
-
     asyncio.get_running_loop().set_task_factory(contained_task)
     outside = asyncio.all_tasks()
-    memory = build_memory(settings)
     config = uvicorn.Config(
-        create_app(settings, memory, runner),
+        create_app(settings, memory, logic),
         host=settings.host,
         port=settings.port,
-        http=Connection,
+        http=AgentConnection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -48,7 +53,7 @@ async def serve(settings: Settings) -> int:
     )
     server = uvicorn.Server(config)
     starting = asyncio.create_task(start(memory, settings, server))
-    logger.info("serving", port=settings.port, engine=runner.ENGINE, offline=runner.OFFLINE)
+    logger.info("serving", port=settings.port, engine=logic.engine, offline=logic.offline)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it again once it has drained
     await server.serve()
     starting.cancel()
@@ -108,13 +113,22 @@ async def forget(memory: Memory, days: int) -> None:
         logger.warning("retention not applied, trying again later", reason=str(error))
 
 
-def main() -> int:
-    """Run the agent and return its exit code."""
+def run(load: Callable[[], Logic], build_memory: Callable[[Settings], Memory]) -> int:
+    """Run the agent and return its exit code.
+
+    With `export` or `import` on the command line it moves what the agent remembers instead (see transfer.py).
+
+    Args:
+        load: gives the logic, once the settings are known to be right.
+        build_memory: gives the memory, within the event loop.
+    """
     log.configure("info")
     try:
         settings = Settings()
         log.configure(settings.log_level)
-        return uvloop.run(serve(settings))
+        if sys.argv[1:]:
+            return transfer.main(sys.argv[1:], settings, build_memory)
+        return uvloop.run(_run(settings, load, build_memory))
     except ValidationError as error:
         for wrong in error.errors():
             variable = "_".join(map(str, wrong["loc"])).upper()
@@ -122,5 +136,5 @@ def main() -> int:
         return 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+async def _run(settings: Settings, load: Callable[[], Logic], build_memory: Callable[[Settings], Memory]) -> int:
+    return await serve(settings, load(), build_memory(settings))

@@ -171,7 +171,7 @@ async def health(request: Request) -> JSONResponse:
 async def info(request: Request) -> dict[str, str | bool]:
     """What this agent is."""
     logic = _turns(request).logic
-    return {"name": request.app.title, "version": VERSION, "engine": logic.ENGINE, "offline": logic.OFFLINE}
+    return {"name": request.app.title, "version": VERSION, "engine": logic.engine, "offline": logic.offline}
 
 
 @router.get("/metrics", dependencies=[Depends(bearer)], response_class=PlainTextResponse)

@@ -1,7 +1,8 @@
 """Moves all that the agent remembers: out of its database into a file, and from there into another database.
 
-ops/export.sh and ops/import.sh run this in a container of the agent. It holds one piece of a thread at a time, however
-much there is. Agent and interface must not be at work meanwhile, or what they write is left out.
+ops/export.sh and ops/import.sh run it in a container of the agent, as `python main.py export` say. It holds one piece
+of a thread at a time, however much there is. Agent and interface must not be at work meanwhile, or what they write is
+left out.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -18,7 +20,6 @@ import uvloop
 from three_tier.agent import archive
 from three_tier.agent.archive import Totals, Unreadable
 from three_tier.agent.contract import KeyReused, Memory, Message, NotFound, Revocation, Thread, Unavailable
-from memory import build_memory
 from three_tier.agent.settings import Settings
 
 PIECE = 100  # messages of a thread that are written at once,
@@ -230,11 +231,10 @@ def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-async def run(command: str) -> Totals:
+async def run(command: str, settings: Settings, build_memory: Callable[[Settings], Memory]) -> Totals:
     """Run one of the commands between standard input and output."""
     if command == "check":
         return check(sys.stdin.buffer)
-    settings = Settings()
     memory = build_memory(settings)
     try:
         if command == "export":
@@ -255,18 +255,22 @@ COMMANDS = {
 }
 
 
-def main() -> None:
-    """Run a command, and end with what it could not do."""
+def main(words: list[str], settings: Settings, build_memory: Callable[[Settings], Memory]) -> int:
+    """Run a command, tell what it could not do, and return the exit code.
+
+    Args:
+        words: the command line.
+        settings: those of the agent.
+        build_memory: gives the memory, within the event loop.
+    """
     parser = argparse.ArgumentParser(description="Moves all that the agent remembers between its database and a file.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text)
     try:
-        totals = uvloop.run(run(parser.parse_args().command))
+        totals = uvloop.run(run(parser.parse_args(words).command, settings, build_memory))
     except (Refused, Unreadable, Unavailable) as error:
-        sys.exit(str(error))
+        say(str(error))
+        return 1
     say(str(totals))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

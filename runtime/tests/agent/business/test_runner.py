@@ -5,19 +5,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from three_tier.agent.business import runner
+from tests.agent.fakes import InMemory
+from tests.agent.process import command, environment
+from tests.samples import sample
 from three_tier.agent.app import create_app
+from three_tier.agent.business.runner import CommandLogic
 from three_tier.agent.contract import Message
 from three_tier.agent.settings import Settings
-from tests.agent.fakes import InMemory
 
 pytestmark = pytest.mark.anyio
+
+logic = sample("business")
+runner: CommandLogic[Any] = CommandLogic(logic.commands, logic.reply_to)
 
 
 async def answer(history: list[Message], question: str) -> Message:
@@ -176,9 +181,8 @@ async def say(client: httpx.AsyncClient, thread_id: str, message: str, key: str 
 
 def test_a_window_too_small_to_remember_is_refused_at_the_start() -> None:
     variables = {"AGENT_TOKEN": "x" * 16, "DATABASE_URL": "unused://nowhere", "DATABASE_PASSWORD": "x"}
-    env = {"HISTORY_WINDOW": "9", **variables}
-    folder = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "main.py"], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    env = environment(HISTORY_WINDOW="9", **variables)
+    done = subprocess.run(command(), env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     (line,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert (line["level"], line["variable"]) == ("critical", "HISTORY_WINDOW")

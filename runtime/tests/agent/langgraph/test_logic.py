@@ -1,10 +1,8 @@
 """The graph with the offline model, as the agent runs it."""
 
 import asyncio
-import importlib
-import sys
-from types import ModuleType
-from typing import Any, override
+import operator
+from typing import Annotated, Any, TypedDict, override
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -13,33 +11,40 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.graph import StateGraph
 
-import logic
+from tests.agent.fakes import InMemory
+from tests.samples import sample
 from three_tier.agent.containment import contained_task
 from three_tier.agent.contract import LogicBroke, LogicFailed, Message, NoReply
-from three_tier.agent.langgraph.model import MOST_PIECES, OfflineModel
-from tests.agent.fakes import InMemory
+from three_tier.agent.langgraph.model import MOST_PIECES, ModelSettings, OfflineModel
+from three_tier.agent.langgraph.runner import GraphLogic
 from three_tier.agent.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
 
+logic = sample("langgraph")
+
+
+class State(TypedDict):
+    """What the nodes share."""
+
+    messages: Annotated[list[BaseMessage], operator.add]
+
+
 @pytest.fixture
-def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The runner as it is without a key and without a server."""
-    for variable in ("OPENAI_API_KEY", "LLM_BASE_URL", "LLM_OFFLINE_DELAY", "LLM_MAX_STEPS"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.delitem(sys.modules, "runner", raising=False)
-    return importlib.import_module("runner")
+def runner() -> GraphLogic:
+    """The logic as it is without a key and without a server."""
+    return GraphLogic(logic.build_graph(OfflineModel()), ModelSettings())
 
 
-async def ask(runner: ModuleType, question: str, history: list[Message] | None = None) -> list[Message]:
+async def ask(runner: GraphLogic, question: str, history: list[Message] | None = None) -> list[Message]:
     said: list[Message] = await runner.answer(history or [], question, {})
     return said
 
 
-async def test_the_offline_model_says_that_it_is_one(runner: ModuleType) -> None:
-    assert runner.OFFLINE is True
-    assert runner.ENGINE == "offline"
+async def test_the_offline_model_says_that_it_is_one(runner: GraphLogic) -> None:
+    assert runner.offline is True
+    assert runner.engine == "offline"
     (reply,) = await ask(runner, "hello")
     assert reply.role == "assistant"
     assert "offline model: set OPENAI_API_KEY" in reply.content
@@ -48,13 +53,13 @@ async def test_the_offline_model_says_that_it_is_one(runner: ModuleType) -> None
     assert reply.usage["total_tokens"] == reply.usage["input_tokens"] + reply.usage["output_tokens"] > 0
 
 
-async def test_the_history_is_heard(runner: ModuleType) -> None:
+async def test_the_history_is_heard(runner: GraphLogic) -> None:
     history = [Message("system", "be brief"), Message("user", "one"), Message("assistant", "two")]
     (reply,) = await ask(runner, "three", history)
     assert reply.content.endswith("Message 2 was: three")
 
 
-async def test_a_tool_is_called_and_its_result_told(runner: ModuleType) -> None:
+async def test_a_tool_is_called_and_its_result_told(runner: GraphLogic) -> None:
     call, result, reply = await ask(runner, "What is add(2, 3)?")
     assert (call.role, call.content) == ("assistant", "")
     assert (result.role, result.content) == ("tool", "5")
@@ -68,7 +73,7 @@ async def test_a_tool_is_called_and_its_result_told(runner: ModuleType) -> None:
 
 
 async def test_what_is_kept_of_tools_is_what_the_model_hears_later(
-    runner: ModuleType, monkeypatch: pytest.MonkeyPatch
+    runner: GraphLogic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = await ask(runner, "What is add(2, 3)?")
     heard: list[BaseMessage] = []
@@ -101,13 +106,13 @@ async def test_what_is_kept_of_tools_is_what_the_model_hears_later(
         {"langchain": None},
     ],
 )
-async def test_data_that_something_else_has_left_is_passed_over(runner: ModuleType, data: dict[str, Any]) -> None:
+async def test_data_that_something_else_has_left_is_passed_over(runner: GraphLogic, data: dict[str, Any]) -> None:
     left = Message("assistant", "two", data=data)
     (reply,) = await ask(runner, "three", [Message("user", "one"), left])
     assert reply.content.endswith("Message 2 was: three")
 
 
-async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: ModuleType) -> None:
+async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: GraphLogic) -> None:
     items: list[Any] = [item async for item in runner.stream([], "What is add(2, 3)?", {})]
     kept = [item for item in items if isinstance(item, Message)]
     shown = [item for item in items if not isinstance(item, Message)]
@@ -118,7 +123,7 @@ async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: Module
     assert [(m.role, m.content, m.usage) for m in kept] == [(m.role, m.content, m.usage) for m in answered]
 
 
-async def test_a_long_reply_comes_in_so_many_pieces(runner: ModuleType) -> None:
+async def test_a_long_reply_comes_in_so_many_pieces(runner: GraphLogic) -> None:
     """The framework keeps each of them until the last one, and each takes far more room than the word in it."""
     items: list[Any] = [item async for item in runner.stream([], "a " * 15_000, {})]
     pieces = [item["text"] for item in items if not isinstance(item, Message)]
@@ -128,7 +133,7 @@ async def test_a_long_reply_comes_in_so_many_pieces(runner: ModuleType) -> None:
 
 
 async def test_what_a_node_writes_for_another_one_is_no_reply(
-    runner: ModuleType, monkeypatch: pytest.MonkeyPatch
+    runner: GraphLogic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Says(OfflineModel):
         text: str
@@ -137,13 +142,13 @@ async def test_what_a_node_writes_for_another_one_is_no_reply(
         def _answer(self, messages: list[BaseMessage]) -> AIMessage:
             return AIMessage(self.text)
 
-    def node(text: str) -> RunnableLambda[logic.State, dict[str, list[BaseMessage]]]:
-        async def write(state: logic.State) -> dict[str, list[BaseMessage]]:
+    def node(text: str) -> RunnableLambda[State, dict[str, list[BaseMessage]]]:
+        async def write(state: State) -> dict[str, list[BaseMessage]]:
             return {"messages": [await Says(text=text).ainvoke(state["messages"])]}
 
         return RunnableLambda(write)
 
-    graph = StateGraph(logic.State)
+    graph = StateGraph(State)
     graph.add_sequence([("plan", node("First this, then that.")), ("write", node("Dear Ann, <b"))])
     graph.set_entry_point("plan")
     monkeypatch.setattr(runner, "graph", graph.compile())
@@ -155,7 +160,7 @@ async def test_what_a_node_writes_for_another_one_is_no_reply(
     assert tokens == "First this, then that.\n\nDear Ann, <b"
 
 
-async def test_a_tool_that_fails_does_not_end_the_turn(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tool_that_fails_does_not_end_the_turn(runner: GraphLogic, monkeypatch: pytest.MonkeyPatch) -> None:
     @tool
     def broken(a: int) -> int:
         """Fail."""
@@ -169,7 +174,7 @@ async def test_a_tool_that_fails_does_not_end_the_turn(runner: ModuleType, monke
         assert "secret" not in str((result, reply))
 
 
-async def test_an_error_of_a_node_stays_as_it_is(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_of_a_node_stays_as_it_is(runner: GraphLogic, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(OfflineModel):
         @override
         def _answer(self, messages: list[BaseMessage]) -> AIMessage:
@@ -177,7 +182,7 @@ async def test_an_error_of_a_node_stays_as_it_is(runner: ModuleType, monkeypatch
 
     monkeypatch.setattr(runner, "graph", logic.build_graph(Broken()))
     for offline in (True, False):
-        monkeypatch.setattr(runner, "OFFLINE", offline)
+        monkeypatch.setattr(runner, "offline", offline)
         with pytest.raises(KeyError) as caught:
             await ask(runner, "hello")
         assert caught.value.__cause__ is None
@@ -189,21 +194,21 @@ async def test_an_error_of_a_node_stays_as_it_is(runner: ModuleType, monkeypatch
 @pytest.mark.parametrize("raised", [KeyError, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
 @pytest.mark.parametrize("sync", [True, False])
 async def test_whatever_a_node_raises_ends_its_turn_only(
-    runner: ModuleType, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException], *, sync: bool
+    runner: GraphLogic, monkeypatch: pytest.MonkeyPatch, raised: type[BaseException], *, sync: bool
 ) -> None:
     """Two nodes at once, which the graph gives to tasks, and the one that raises to a thread if it is not async."""
 
-    def fail(_: logic.State) -> dict[str, list[BaseMessage]]:
+    def fail(_: State) -> dict[str, list[BaseMessage]]:
         raise raised
 
-    async def fail_async(state: logic.State) -> dict[str, list[BaseMessage]]:
+    async def fail_async(state: State) -> dict[str, list[BaseMessage]]:
         return fail(state)
 
-    async def wait(_: logic.State) -> dict[str, list[BaseMessage]]:
+    async def wait(_: State) -> dict[str, list[BaseMessage]]:
         await asyncio.sleep(60)
         return {}
 
-    graph = StateGraph(logic.State)
+    graph = StateGraph(State)
     graph.add_node("fail", RunnableLambda(fail) if sync else RunnableLambda(fail_async))
     graph.add_node("wait", RunnableLambda(wait))
     graph.set_entry_point("fail")
@@ -218,9 +223,9 @@ async def test_whatever_a_node_raises_ends_its_turn_only(
             [event async for event in turns.stream(turn)]
 
 
-async def test_what_a_node_returns_has_to_be_messages(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_node_returns_has_to_be_messages(runner: GraphLogic, monkeypatch: pytest.MonkeyPatch) -> None:
     for returned in ("hello", None, {"messages": "hello"}, {"messages": ["hello"]}, {"messages": None}, {"other": 1}):
-        graph = StateGraph(logic.State)
+        graph = StateGraph(State)
         graph.add_node("odd", lambda _, returned=returned: returned)
         graph.set_entry_point("odd")
         monkeypatch.setattr(runner, "graph", graph.compile())
@@ -232,7 +237,7 @@ async def test_what_a_node_returns_has_to_be_messages(runner: ModuleType, monkey
                 [event async for event in turns.stream(turn)]
 
 
-async def test_a_model_that_never_replies_fails_the_turn(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_model_that_never_replies_fails_the_turn(runner: GraphLogic, monkeypatch: pytest.MonkeyPatch) -> None:
     class Restless(OfflineModel):
         @override
         def _answer(self, messages: list[BaseMessage]) -> AIMessage:
@@ -246,7 +251,7 @@ async def test_a_model_that_never_replies_fails_the_turn(runner: ModuleType, mon
 
 
 async def test_what_a_model_makes_of_a_tool_reaches_no_file_and_no_network(
-    runner: ModuleType, monkeypatch: pytest.MonkeyPatch, reached: list[str]
+    runner: GraphLogic, monkeypatch: pytest.MonkeyPatch, reached: list[str]
 ) -> None:
     """A message may talk a model into calling tools with any arguments, and tools that are not there."""
     odd: list[tuple[str, dict[str, Any]]] = [

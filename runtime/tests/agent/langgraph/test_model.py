@@ -8,19 +8,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any, override
 
 import pytest
 from pydantic import SecretStr
 
-import logic
-from three_tier.agent.langgraph import runner
+from tests.agent.process import command, environment
+from tests.samples import sample
 from three_tier.agent.contract import LogicFailed, Message
 from three_tier.agent.langgraph.model import ModelSettings, OfflineModel, build_model
+from three_tier.agent.langgraph.runner import GraphLogic
 
 pytestmark = pytest.mark.anyio
+
+logic = sample("langgraph")
+runner = GraphLogic(logic.build_graph(OfflineModel()), ModelSettings())
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2, "b": 3}'}}
@@ -102,7 +105,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with Server() as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        monkeypatch.setattr(runner, "OFFLINE", False)
+        monkeypatch.setattr(runner, "offline", False)
         monkeypatch.setattr(runner, "graph", logic.build_graph(build_model(settings(server))))
         yield server
         server.silence.set()
@@ -246,9 +249,8 @@ async def test_the_key_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("timeout", ["soon", "601"])
 def test_a_wrong_variable_is_named_and_not_echoed(timeout: str) -> None:
     variables = {"AGENT_TOKEN": "x" * 16, "DATABASE_URL": "unused://nowhere", "DATABASE_PASSWORD": "x"}
-    env = {"LLM_TIMEOUT": timeout, **variables}
-    folder = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "main.py"], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    env = environment("langgraph", LLM_TIMEOUT=timeout, **variables)
+    done = subprocess.run(command(logic="langgraph"), env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     (line,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert (line["level"], line["variable"]) == ("critical", "LLM_TIMEOUT")
@@ -257,7 +259,10 @@ def test_a_wrong_variable_is_named_and_not_echoed(timeout: str) -> None:
 
 def test_the_offline_model_is_the_default_and_imports_no_provider() -> None:
     assert isinstance(build_model(ModelSettings(openai_api_key=None, llm_base_url=None)), OfflineModel)
-    script = "import sys, runner; print(runner.OFFLINE, 'openai' in sys.modules, 'langchain_openai' in sys.modules)"
-    env = {"PYTHONPATH": str(Path(__file__).parent.parent), "OPENAI_API_KEY": "", "LLM_BASE_URL": ""}
+    script = (
+        "import sys; from three_tier.agent.langgraph import load;"
+        "print(load().offline, 'openai' in sys.modules, 'langchain_openai' in sys.modules)"
+    )
+    env = environment("langgraph", OPENAI_API_KEY="", LLM_BASE_URL="")
     out = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["True", "False", "False"]

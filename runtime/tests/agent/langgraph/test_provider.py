@@ -9,15 +9,18 @@ from langchain_core.messages import AIMessage, ToolMessage, message_to_dict
 from langchain_core.messages.tool import ToolCall, invalid_tool_call
 from langchain_openai import StreamChunkTimeoutError
 
-import logic
-from three_tier.agent.langgraph import runner
+from tests.agent.langgraph.strict_server import Says, StrictServer, running
+from tests.samples import sample
 from three_tier.agent.contract import Declined, LogicFailed, Message, NoReply, TooLong
-from three_tier.agent.langgraph.model import ModelSettings, build_model
+from three_tier.agent.langgraph.model import ModelSettings, OfflineModel, build_model
 from three_tier.agent.langgraph.provider import _readable
 from three_tier.agent.langgraph.reasoning import without_reasoning
-from tests.agent.langgraph.strict_server import Says, StrictServer, running
+from three_tier.agent.langgraph.runner import OWN, GraphLogic
 
 pytestmark = pytest.mark.anyio
+
+logic = sample("langgraph")
+runner = GraphLogic(logic.build_graph(OfflineModel()), ModelSettings())
 
 PROMPT = ("system", logic.PROMPT)
 
@@ -26,7 +29,7 @@ PROMPT = ("system", logic.PROMPT)
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictServer]:
     """The server, and the runner set to it."""
     with running() as found:
-        monkeypatch.setattr(runner, "OFFLINE", False)
+        monkeypatch.setattr(runner, "offline", False)
         monkeypatch.setattr(runner, "graph", logic.build_graph(build_model(settings(found))))
         yield found
 
@@ -59,11 +62,11 @@ def call(*ids: str, text: str = "", invalid: str = "") -> Message:
     calls = [ToolCall(name="add", args={"a": 2, "b": 3}, id=each) for each in ids]
     wrong = [invalid_tool_call(name="add", args="{", id=invalid, error=None)] if invalid else []
     message = AIMessage(text, tool_calls=calls, invalid_tool_calls=wrong)
-    return Message("assistant", text, {runner.OWN: message_to_dict(message)})
+    return Message("assistant", text, {OWN: message_to_dict(message)})
 
 
 def result(of: str) -> Message:
-    return Message("tool", "5", {runner.OWN: message_to_dict(ToolMessage("5", tool_call_id=of))})
+    return Message("tool", "5", {OWN: message_to_dict(ToolMessage("5", tool_call_id=of))})
 
 
 HISTORIES: dict[str, tuple[list[Message], list[tuple[str, str | None]]]] = {

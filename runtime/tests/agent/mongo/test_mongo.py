@@ -15,13 +15,13 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, OperationFailure
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from three_tier.agent.mongo import memory
-from three_tier.agent.mongo import database as mongo
+from tests.agent.mongo.behind import age
 from three_tier.agent.contract import Busy, KeyReused, Message, NotFound, NotStorable, Revocation, Turn
-from three_tier.agent.mongo.memory import MongoMemory
+from three_tier.agent.mongo import database as mongo
+from three_tier.agent.mongo import memory
 from three_tier.agent.mongo.database import Document, Mongo, explain, is_down
+from three_tier.agent.mongo.memory import MongoMemory
 from three_tier.agent.settings import Settings
-from tests.agent.mongo.database import age
 
 pytestmark = pytest.mark.anyio
 

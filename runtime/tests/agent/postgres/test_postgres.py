@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 from asyncpg import Connection, Record
 
-from three_tier.agent.postgres import memory
-from three_tier.agent.postgres import database as postgres
 from three_tier.agent.contract import Unavailable
+from three_tier.agent.postgres import database as postgres
+from three_tier.agent.postgres import memory
 from three_tier.agent.postgres.database import Postgres
 from three_tier.agent.settings import Settings
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from redis import exceptions
 
-from three_tier.agent.redis import memory
-from three_tier.agent.redis import scripts
 from three_tier.agent.contract import Message, NotFound
+from three_tier.agent.redis import memory, scripts
 from three_tier.agent.redis.database import Database, explain
 from three_tier.agent.redis.memory import RedisMemory
 from three_tier.agent.redis.scripts import Script

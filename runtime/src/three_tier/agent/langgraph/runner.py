@@ -1,5 +1,6 @@
 """How the graph of logic.py meets the rest of the agent, which knows plain messages only (see contract.Logic)."""
 
+import importlib
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -17,20 +18,15 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
+from langgraph.graph.state import CompiledStateGraph
 
 from three_tier.agent.contract import FINISH, Event, FinishReason, LogicFailed, Message, NoReply, Role
-from logic import State, build_graph
 from three_tier.agent.langgraph.model import ModelSettings, build_model, explain
 from three_tier.agent.langgraph.reasoning import BREAK, GrowingReply, without_reasoning
 
 log = structlog.get_logger("runner")
 
-SETTINGS = ModelSettings()
-OFFLINE = SETTINGS.offline
-ENGINE = "offline" if OFFLINE else SETTINGS.llm_model
 USUAL_TOKENS = 4096  # few replies take more, whatever LLM_MAX_TOKENS allows
-# LangChain keeps every piece of a reply until its end.
-TURN_BYTES = 3 * 2**20 + 3 * 2**10 * min(SETTINGS.llm_max_tokens, USUAL_TOKENS)
 
 NO_TEXT: dict[FinishReason, str] = {
     "length": "I have no answer: all the tokens that it may take were used up before it. Please ask for less at once.",
@@ -46,64 +42,84 @@ PLAIN: dict[Role, Callable[[str], BaseMessage]] = {
     "tool": AIMessage,
 }
 
-graph = build_graph(build_model(SETTINGS))
+
+def load() -> "GraphLogic":
+    """The graph that `build_graph` of logic.py makes, with the model that the variables name."""
+    settings = ModelSettings()
+    graph = importlib.import_module("logic").build_graph(build_model(settings))
+    return GraphLogic(graph, settings)
 
 
-async def answer(history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
-    """Everything the turn adds after the question; the reply is the last of it."""
-    before = _conversation(history, question)
-    try:
-        after = await graph.ainvoke(State(messages=before), _config(metadata))
-    except Exception as error:
-        _explain(error)
-        raise
-    return _keep(after["messages"][len(before) :])
+class GraphLogic:
+    """A graph that answers questions.
 
+    Args:
+        graph: its state has `messages`.
+        settings: those of the model that it was built with.
+    """
 
-async def stream(history: list[Message], question: str, metadata: dict[str, str]) -> AsyncGenerator[Event | Message]:
-    """The same as it happens: tokens and tool results to show, and at the end the messages to keep."""
-    added: list[BaseMessage] = []
-    reply = GrowingReply()
-    before = State(messages=_conversation(history, question))
-    parts = graph.astream(before, _config(metadata), stream_mode=["messages", "updates"], version="v2")
-    try:
-        async for part in parts:
-            if part["type"] == "messages":
-                chunk, _ = part["data"]
-                if isinstance(chunk, AIMessageChunk) and (text := reply.add(chunk)):
-                    yield {"type": "token", "text": text}
-            elif part["type"] == "updates":
-                for message in _added(part["data"]):
-                    added.append(message)
-                    if isinstance(message, ToolMessage):
-                        yield {"type": "tool", "name": message.name or "", "result": message.text}
-    except Exception as error:
-        _explain(error)
-        raise
-    kept = _keep(added)
-    if text := reply.rest(kept[-1].content):
-        yield {"type": "token", "text": text}
-    for each in kept:
-        yield each
+    def __init__(self, graph: CompiledStateGraph[Any], settings: ModelSettings) -> None:
+        self.graph = graph
+        self.settings = settings
+        self.offline = settings.offline
+        self.engine = "offline" if self.offline else settings.llm_model
+        # LangChain keeps every piece of a reply until its end.
+        self.turn_bytes = 3 * 2**20 + 3 * 2**10 * min(settings.llm_max_tokens, USUAL_TOKENS)
 
+    async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
+        """Everything the turn adds after the question; the reply is the last of it."""
+        before = _conversation(history, question)
+        try:
+            after = await self.graph.ainvoke({"messages": before}, self._config(metadata))
+        except Exception as error:
+            self._explain(error)
+            raise
+        return _keep(after["messages"][len(before) :])
 
-def _config(metadata: dict[str, str]) -> RunnableConfig:
-    """Nodes and tools that take a RunnableConfig find the caller's metadata in it."""
-    return {"recursion_limit": SETTINGS.llm_max_steps, "metadata": metadata}
+    async def stream(
+        self, history: list[Message], question: str, metadata: dict[str, str]
+    ) -> AsyncGenerator[Event | Message]:
+        """The same as it happens: tokens and tool results to show, and at the end the messages to keep."""
+        added: list[BaseMessage] = []
+        reply = GrowingReply()
+        before = {"messages": _conversation(history, question)}
+        parts = self.graph.astream(before, self._config(metadata), stream_mode=["messages", "updates"], version="v2")
+        try:
+            async for part in parts:
+                if part["type"] == "messages":
+                    chunk, _ = part["data"]
+                    if isinstance(chunk, AIMessageChunk) and (text := reply.add(chunk)):
+                        yield {"type": "token", "text": text}
+                elif part["type"] == "updates":
+                    for message in _added(part["data"]):
+                        added.append(message)
+                        if isinstance(message, ToolMessage):
+                            yield {"type": "tool", "name": message.name or "", "result": message.text}
+        except Exception as error:
+            self._explain(error)
+            raise
+        kept = _keep(added)
+        if text := reply.rest(kept[-1].content):
+            yield {"type": "token", "text": text}
+        for each in kept:
+            yield each
 
+    def _config(self, metadata: dict[str, str]) -> RunnableConfig:
+        """Nodes and tools that take a RunnableConfig find the caller's metadata in it."""
+        return {"recursion_limit": self.settings.llm_max_steps, "metadata": metadata}
 
-def _explain(error: Exception) -> None:
-    """Raise `LogicFailed` where it is known what to check."""
-    if isinstance(error, GraphRecursionError):
-        raise LogicFailed(f"no reply within {SETTINGS.llm_max_steps} steps: see LLM_MAX_STEPS") from error
-    if OFFLINE:
-        return
-    from three_tier.agent.langgraph.provider import inability  # takes a second that the stand-in does not need
+    def _explain(self, error: Exception) -> None:
+        """Raise `LogicFailed` where it is known what to check."""
+        if isinstance(error, GraphRecursionError):
+            raise LogicFailed(f"no reply within {self.settings.llm_max_steps} steps: see LLM_MAX_STEPS") from error
+        if self.offline:
+            return
+        from three_tier.agent.langgraph.provider import inability  # takes a second that the stand-in does not need
 
-    if unable := inability(error):
-        raise unable from error
-    if reason := explain(error):
-        raise LogicFailed(reason) from error
+        if unable := inability(error):
+            raise unable from error
+        if reason := explain(error):
+            raise LogicFailed(reason) from error
 
 
 def _added(update: dict[str, Any]) -> Iterable[BaseMessage]:

@@ -34,7 +34,6 @@ from typing import Any
 
 import anyio
 
-from three_tier.agent.redis import scripts
 from three_tier.agent.contract import (
     ALL,
     Busy,
@@ -49,6 +48,7 @@ from three_tier.agent.contract import (
     check,
     ending,
 )
+from three_tier.agent.redis import scripts
 from three_tier.agent.redis.database import Database
 from three_tier.agent.redis.scripts import Script
 from three_tier.agent.settings import Settings

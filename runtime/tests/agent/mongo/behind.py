@@ -5,8 +5,6 @@ from datetime import timedelta
 from three_tier.agent.mongo.database import Mongo
 from three_tier.agent.settings import Settings
 
-NOWHERE = "mongodb://someone@127.0.0.1:1/nothing"  # an address where no database answers
-
 
 async def age(settings: Settings, owner: str, thread_id: str, days: int) -> None:
     """Make the thread's newest message `days` days old."""

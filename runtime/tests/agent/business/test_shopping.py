@@ -5,26 +5,31 @@ from typing import Any
 
 import pytest
 
-import logic
-from three_tier.agent.business.commands import Request
-from shopping import LONGEST_NAME, MOST_OF_ONE, MOST_THINGS, ShoppingList
+from tests.samples import sample
+from three_tier.agent.business import Request
 
 pytestmark = pytest.mark.anyio
+
+logic = sample("business")
+shopping = sample("business", "shopping")
+LONGEST_NAME, MOST_OF_ONE, MOST_THINGS = shopping.LONGEST_NAME, shopping.MOST_OF_ONE, shopping.MOST_THINGS
 
 
 class Talk:
     """A conversation with the commands."""
 
     def __init__(self, **things: int) -> None:
-        self.request = Request(ShoppingList(things=things), "", {})
+        self.request: Request[Any] = Request(logic.commands.state(things=things), "", {})
 
     async def say(self, message: str) -> str:
         self.request.message = message
-        return await logic.reply_to(self.request)
+        reply: str = await logic.reply_to(self.request)
+        return reply
 
     @property
     def things(self) -> dict[str, int]:
-        return self.request.state.things
+        things: dict[str, int] = self.request.state.things
+        return things
 
 
 @pytest.mark.parametrize(

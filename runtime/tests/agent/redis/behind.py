@@ -5,8 +5,6 @@ import time
 from three_tier.agent.redis.database import Database
 from three_tier.agent.settings import Settings
 
-NOWHERE = "redis://someone@127.0.0.1:1/nothing"  # an address where no database answers
-
 
 async def age(settings: Settings, owner: str, thread_id: str, days: int) -> None:
     """Make the thread's newest message `days` days old."""
