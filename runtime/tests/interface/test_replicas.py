@@ -133,7 +133,7 @@ async def test_all_replicas_dead_is_an_agent_that_is_away(client: AgentClient, a
 
 async def test_name_without_an_address(settings: InterfaceSettings) -> None:
     """While no container has the name, that is an agent that is away."""
-    nowhere = settings.model_copy(update={"agent_url": "http://agent.invalid:8000"})
+    nowhere = settings.model_copy(update={"agent_url": "http://agent.invalid:8000", "agent_patience": 0.3})
     async with AgentClient(nowhere) as client:
         with pytest.raises(Away):
             await ask(client, "hello")

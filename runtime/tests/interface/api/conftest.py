@@ -14,6 +14,7 @@ from three_tier.interface.api.settings import Settings
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.http import testing
 from three_tier.interface.http.serving import build_server
+from three_tier.interface.http.testing import caller
 
 KEY = "alice" * 5
 NEW_KEY = "new-key-of-alice-0123456"
@@ -40,6 +41,7 @@ def api_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -
     """Two callers, one of them with two keys."""
     monkeypatch.setenv("API_KEYS", f"alice:{KEY},alice:{NEW_KEY},bob:{OTHER_KEY}")
     monkeypatch.setenv("RATE_LIMIT", "")
+    monkeypatch.setenv("AGENT_PATIENCE", "0.5")
     assert settings.agent_url
     return Settings()
 
@@ -54,14 +56,14 @@ async def address(api_settings: Settings) -> AsyncIterator[str]:
 @pytest.fixture
 async def alice(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """A caller with a key."""
-    async with httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {KEY}"}) as client:
+    async with caller(address, headers={"Authorization": f"Bearer {KEY}"}) as client:
         yield client
 
 
 @pytest.fixture
 async def bob(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """Another caller."""
-    async with httpx.AsyncClient(base_url=address, headers={"Authorization": f"Bearer {OTHER_KEY}"}) as client:
+    async with caller(address, headers={"Authorization": f"Bearer {OTHER_KEY}"}) as client:
         yield client
 
 

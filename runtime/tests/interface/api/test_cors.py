@@ -7,6 +7,7 @@ import pytest
 
 from tests.interface.api.conftest import KEY, connected
 from three_tier.interface.api.settings import Settings
+from three_tier.interface.http.testing import caller
 from three_tier.interface.testing.fake_agent import FakeAgent
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +21,7 @@ async def browser(api_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     """A caller of an API that is open to one page."""
     changes = {"cors_origins": f"{PAGE}, http://localhost:3000", "rate_limit": "9/minute"}
     settings = api_settings.model_copy(update=changes)
-    async with connected(settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with connected(settings) as url, caller(url) as client:
         yield client
 
 
@@ -105,7 +106,7 @@ async def test_defect_of_ours_can_be_read(browser: httpx.AsyncClient, monkeypatc
 async def test_open_to_every_page(api_settings: Settings) -> None:
     async with (
         connected(api_settings.model_copy(update={"cors_origins": "*"})) as url,
-        httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {KEY}"}) as client,
+        caller(url, headers={"Authorization": f"Bearer {KEY}"}) as client,
     ):
         for answer in (await preflight(client, OTHER_PAGE), await client.get("/v1/models", headers={"Origin": "null"})):
             assert answer.status_code == 200

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from tests.interface.api.conftest import KEY, NEW_KEY, OTHER_KEY, running
 from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.api.settings import Settings
+from three_tier.interface.http.testing import caller
 from three_tier.interface.testing.fake_agent import FakeAgent
 from three_tier.interface.testing.waiting import until
 
@@ -34,7 +35,7 @@ def bearer(key: str) -> dict[str, str]:
     ],
 )
 async def test_no_way_in_without_a_key(address: str, agent: FakeAgent, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=address, headers=headers) as stranger:
+    async with caller(address, headers=headers) as stranger:
         for answer in (
             await stranger.get("/v1/models"),
             await stranger.get("/v1/threads"),
@@ -56,8 +57,8 @@ async def test_two_keys_of_a_name_are_one_owner(alice: httpx.AsyncClient) -> Non
 
 async def test_rate_limit_of_a_name(api_settings: Settings) -> None:
     async with (
-        running(api_settings.model_copy(update={"rate_limit": "3/3 seconds"})) as url,
-        httpx.AsyncClient(base_url=url) as client,
+        running(api_settings.model_copy(update={"rate_limit": "3/2 seconds"})) as url,
+        caller(url) as client,
     ):
         first = [await client.get("/v1/models", headers=bearer(key)) for key in (KEY, NEW_KEY, KEY, NEW_KEY)]
         assert [answer.status_code for answer in first] == [200, 200, 200, 429]
@@ -149,7 +150,7 @@ async def test_log_has_one_line_a_request_without_text_or_key(alice: httpx.Async
 
 async def test_health_waits_for_the_agent(api_settings: Settings, agent: FakeAgent) -> None:
     await agent.stop()
-    async with running(api_settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with running(api_settings) as url, caller(url) as client:
         waiting = await client.get("/health")
         assert (waiting.status_code, waiting.json()) == (503, {"status": "waiting", "agent": "away"})
         assert (await client.get("/live")).status_code == 200

@@ -5,13 +5,12 @@ import json
 import signal
 from secrets import token_hex
 
-import httpx
 import pytest
 
 from tests.interface.api.conftest import KEY
 from tests.interface.process import start
 from three_tier.interface.api.settings import Settings
-from three_tier.interface.http.testing import answers
+from three_tier.interface.http.testing import answers, caller
 from three_tier.interface.testing.fake_agent import TOKEN, FakeAgent
 from three_tier.interface.testing.waiting import until
 
@@ -43,10 +42,10 @@ async def test_sigterm_finishes_the_requests_in_flight(api_settings: Settings, a
     )
     url = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"Bearer {KEY}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with caller(url, headers=headers) as client:
         await until(lambda: answers(client), 20)
         thread_id = (await client.post("/v1/threads")).json()["thread_id"]
-        agent.slow = 1.0
+        agent.slow = 0.5
         asked = [
             asyncio.create_task(
                 client.post(f"/v1/threads/{thread_id}/messages", json={"message": "hi", "stream": stream})

@@ -10,13 +10,17 @@ import pytest
 from tests.ports import kept_port
 from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.base_settings import InterfaceSettings
+from three_tier.interface.http.testing import NO_AUTHORITIES
 from three_tier.interface.telegram.bot import ChatBot
 from three_tier.interface.telegram.fake_telegram import TOKEN, FakeTelegram
 from three_tier.interface.telegram.inbox import Inbox
+from three_tier.interface.telegram.notices import seconds
 from three_tier.interface.telegram.settings import Settings
 from three_tier.interface.telegram.telegram_api import Telegram
 from three_tier.interface.telegram.updates import Updates
 from three_tier.interface.testing.waiting import until
+
+HASTE = 20  # how much sooner the bot goes on than Telegram tells it to
 
 
 @pytest.fixture
@@ -35,13 +39,20 @@ def bot_settings(settings: InterfaceSettings, telegram: FakeTelegram, monkeypatc
         "replies.GROUP_PACE": 0.05,
         "notices.PACE": 0.01,
         "telegram_api.READ_TIMEOUT": 0.5,
-        "telegram_api.LONGEST_PAUSE": 0.5,
-        "bot.LONGEST_PAUSE": 0.5,
+        "telegram_api.LONGEST_PAUSE": 0.1,
+        "telegram_api.create_ssl_context": lambda: NO_AUTHORITIES,
+        **{
+            f"{module}.seconds": lambda error: seconds(error) / HASTE
+            for module in ("notices", "replies", "telegram_api")
+        },
+        "bot.FIRST_PAUSE": 0.1,
+        "bot.LONGEST_PAUSE": 0.2,
         "inbox.PAUSE": 0.1,
         "updates.SOON": 0.2,
-        "updates.DRAIN": 2.0,
+        "updates.SLOW": 0.2,
+        "updates.DRAIN": 0.3,
         "updates.GLANCE": 0.05,
-        "updates.LONG_POLL": timedelta(seconds=1),
+        "updates.LONG_POLL": timedelta(seconds=0.2),
     }.items():
         monkeypatch.setattr(f"three_tier.interface.telegram.{name}", value)
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)

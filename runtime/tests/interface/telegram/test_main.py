@@ -6,8 +6,11 @@ import signal
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from tests.interface.process import start
+from three_tier.common import log
+from three_tier.interface.base_settings import load
 from three_tier.interface.telegram.fake_telegram import TOKEN, FakeTelegram
 from three_tier.interface.telegram.settings import Settings
 from three_tier.interface.testing.fake_agent import TOKEN as AGENT_TOKEN
@@ -64,13 +67,28 @@ async def end(process: asyncio.subprocess.Process) -> list[str]:
         ("MESSAGES_PER_MINUTE", "-1"),
     ],
 )
-async def test_wrong_variable_ends_the_process(environment: dict[str, str], variable: str, value: str) -> None:
-    process = await start("telegram", {**environment, variable: value})
+async def test_wrong_variable_is_named(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setattr(log, "configure", lambda _: None)
+    for name, good in environment.items():
+        monkeypatch.setenv(name, good)
+    monkeypatch.setenv(variable, value)
+    with capture_logs() as logs, pytest.raises(SystemExit) as end:
+        load(Settings)
+    assert end.value.code == 1
+    (line,) = logs
+    assert variable in line["event"]
+    assert "s3cret" not in str(line)
+
+
+async def test_wrong_variable_ends_the_process(environment: dict[str, str]) -> None:
+    process = await start("telegram", {**environment, "TELEGRAM_BOT_TOKEN": "s3cret"})
     output, errors = await process.communicate()
     assert (process.returncode, errors) == (1, b"")
     (line,) = output.decode().splitlines()
     assert json.loads(line)["level"] == "critical"
-    assert variable in line
+    assert "TELEGRAM_BOT_TOKEN" in line
     assert "s3cret" not in line
 
 
@@ -86,7 +104,7 @@ async def test_defaults(environment: dict[str, str], monkeypatch: pytest.MonkeyP
 async def test_token_that_telegram_refuses(environment: dict[str, str], telegram: FakeTelegram) -> None:
     telegram.token = "999:another-token-than-the-one-of-the-bot"
     process = await start("telegram", environment)
-    await until(lambda: telegram.counted("getMe") >= 3, 20)
+    await until(lambda: telegram.counted("getMe") >= 2, 20)
     status, state = await health(environment)
     assert (status, state["telegram"], state["bot"]) == (200, "token refused", None)
     telegram.token = TOKEN
@@ -116,7 +134,7 @@ async def test_sigterm_finishes_the_reply_in_hand(
     environment: dict[str, str], telegram: FakeTelegram, agent: FakeAgent
 ) -> None:
     process = await start("telegram", environment)
-    agent.slow = 1.5
+    agent.slow = 0.7
     telegram.say("one two three")
     async with asyncio.timeout(20):
         await agent.working.wait()

@@ -50,7 +50,7 @@ def stranger(number: int) -> dict[str, object]:
 
 
 async def test_refusals_hold_up_nobody(bot_settings: Settings, telegram: FakeTelegram) -> None:
-    telegram.flooded[10_000] = 30
+    telegram.flooded[10_000] = 600
     async with running(bot_settings.model_copy(update={"allowed_users": str(ALICE_ID)})):
         telegram.say("let me in", stranger(0))
         await until(lambda: telegram.counted("sendMessage") == 1)
@@ -162,7 +162,7 @@ async def test_what_is_not_telegram_is_taken_for_an_outage(
     telegram.page = page
     await until(lambda: bot.state == "away")
     telegram.say("hello")
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.2)
     assert agent.bodies == []
     telegram.page = ""
     await until(lambda: telegram.texts() == ["1 hello"])
@@ -224,7 +224,7 @@ async def test_nothing_is_lost_where_the_agent_goes_away_while_messages_are_set_
         await agent.stop()
         for number in range(150):
             telegram.say("hello", stranger(number % 30))
-        await asyncio.sleep(2)
+        await asyncio.sleep(0.7)
         assert len(telegram.updates) == 152, "they stay with Telegram"
         telegram.flooded.clear()
         await agent.start()
@@ -256,7 +256,7 @@ async def test_messages_that_wait_are_bounded(
     monkeypatch.setattr("three_tier.interface.telegram.updates.MOST", 120)
     async with running(bot_settings):
         for number in range(400):
-            telegram.flooded[10_000 + number] = 2
+            telegram.flooded[10_000 + number] = 4
             telegram.say("hello", stranger(number))
         await until(lambda: len(agent.replies) >= 120)
         await asyncio.sleep(1)
@@ -295,8 +295,9 @@ async def test_the_proxy_of_the_environment_is_asked_for_everything(
 
 
 async def test_end_finishes_the_reply_in_hand_and_leaves_the_rest(
-    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("three_tier.interface.telegram.updates.DRAIN", 5.0)
     agent.slow = 0.5
     async with running(bot_settings):
         first = telegram.say("in hand")
@@ -367,7 +368,10 @@ async def test_conflict_is_explained_once(bot_settings: Settings, telegram: Fake
     assert events[0] == events[2] == "Telegram answers"
 
 
-async def test_outage_of_telegram(bot: Telegram, telegram: FakeTelegram, agent: FakeAgent) -> None:
+async def test_outage_of_telegram(
+    bot: Telegram, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("three_tier.interface.telegram.telegram_api.LONGEST_PAUSE", 0.5)
     agent.slow = 0.3
     await until(lambda: bot.state == "ok")
     with capture_logs() as logs:

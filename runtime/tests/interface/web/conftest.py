@@ -13,6 +13,7 @@ from tests.ports import kept_port
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.http import testing
 from three_tier.interface.http.serving import build_server
+from three_tier.interface.http.testing import caller
 from three_tier.interface.web.app import create_app
 from three_tier.interface.web.problems import Connection
 from three_tier.interface.web.settings import Settings
@@ -47,6 +48,7 @@ async def agent() -> AsyncIterator[FakePageAgent]:
 @pytest.fixture
 def web_settings(settings: InterfaceSettings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A page with a password and a link."""
+    monkeypatch.setenv("AGENT_PATIENCE", "0.5")
     monkeypatch.setenv("WEB_PASSWORD", PASSWORD)
     monkeypatch.setenv("WEB_LINK_TOKEN", TOKEN)
     monkeypatch.setenv("SESSION_SECRET", "0123456789abcdef")
@@ -64,14 +66,14 @@ async def address(web_settings: Settings) -> AsyncIterator[str]:
 @pytest.fixture
 async def stranger(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who has not signed in."""
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with caller(address) as client:
         yield client
 
 
 @pytest.fixture
 async def owner(address: str) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who has signed in."""
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with caller(address) as client:
         answer = await client.post("/session", json={"password": PASSWORD})
         assert answer.status_code == 204
         yield client

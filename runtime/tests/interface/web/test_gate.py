@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.interface.web.conftest import PASSWORD, running
 from three_tier.interface.agent_client import AgentClient
+from three_tier.interface.http.testing import caller
 from three_tier.interface.testing.fake_agent import FakeAgent
 from three_tier.interface.testing.waiting import until
 from three_tier.interface.web.settings import Settings
@@ -135,7 +136,7 @@ async def test_every_answer_has_security_headers(owner: httpx.AsyncClient) -> No
 async def test_path_that_a_proxy_passes_on(web_settings: Settings, root_path: str) -> None:
     """And one that it takes away, as with most of them: both work at once."""
     settings = web_settings.model_copy(update={"root_path": root_path})
-    async with running(settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with running(settings) as url, caller(url) as client:
         to_folder = await client.get(root_path)
         assert (to_folder.status_code, to_folder.headers["location"]) == (307, f"{root_path}/")
         for prefix in (root_path, ""):
@@ -147,7 +148,7 @@ async def test_path_that_a_proxy_passes_on(web_settings: Settings, root_path: st
 
 async def test_health_waits_for_the_agent(web_settings: Settings, agent: FakeAgent) -> None:
     await agent.stop()
-    async with running(web_settings) as url, httpx.AsyncClient(base_url=url) as client:
+    async with running(web_settings) as url, caller(url) as client:
         waiting = await client.get("/health")
         assert (waiting.status_code, waiting.json()) == (503, {"status": "waiting", "agent": "away"})
         assert (await client.get("/live")).status_code == 200

@@ -5,12 +5,11 @@ import json
 import signal
 from secrets import token_hex
 
-import httpx
 import pytest
 
 from tests.interface.process import start
 from tests.interface.web.conftest import PASSWORD
-from three_tier.interface.http.testing import answers
+from three_tier.interface.http.testing import answers, caller
 from three_tier.interface.testing.fake_agent import TOKEN, FakeAgent
 from three_tier.interface.testing.waiting import until
 from three_tier.interface.web.settings import Settings
@@ -42,11 +41,11 @@ async def test_sigterm_finishes_the_requests_in_flight(web_settings: Settings, a
     process = await start(
         "web", {**GOOD, "AGENT_URL": agent.url, "PORT": str(port), "AGENT_PATIENCE": str(web_settings.agent_patience)}
     )
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with caller(f"http://127.0.0.1:{port}") as client:
         await until(lambda: answers(client), 20)
         assert (await client.post("/session", json={"password": PASSWORD})).status_code == 204
         thread_id = (await client.post("/threads", json={"title": "Tea"})).json()["thread_id"]
-        agent.slow = 1.0
+        agent.slow = 0.5
         asked = asyncio.create_task(client.post(f"/threads/{thread_id}/messages", json={"message": "hi"}))
         await agent.working.wait()
         process.send_signal(signal.SIGTERM)

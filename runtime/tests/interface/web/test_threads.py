@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tests.interface.web.conftest import PASSWORD, running
+from three_tier.interface.http.testing import caller
 from three_tier.interface.testing.fake_agent import USAGE, FakeAgent
 from three_tier.interface.testing.waiting import until
 from three_tier.interface.web.settings import Settings
@@ -127,7 +128,7 @@ async def test_token_that_the_agent_does_not_accept(web_settings: Settings) -> N
     """Is not the visitor's fault, and what to do about it is said on the page and once in the log."""
     wrong = web_settings.model_copy(update={"agent_token": SecretStr("another-token-of-the-tests")})
     with capture_logs() as logs:
-        async with running(wrong) as url, httpx.AsyncClient(base_url=url) as client:
+        async with running(wrong) as url, caller(url) as client:
             await client.post("/session", json={"password": PASSWORD})
             await until(lambda: any(line["event"] == "Not connected" for line in logs))
             await asyncio.sleep(0.5)

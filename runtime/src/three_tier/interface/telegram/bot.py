@@ -39,7 +39,8 @@ FAILED = "Sorry, something went wrong. Please send your message again."
 
 ALBUMS = 100  # that are known, so that each is answered once
 MOST_TRIES = 5  # at a message whose answer breaks off
-LONGEST_PAUSE = 5.0  # seconds between two tries
+FIRST_PAUSE = 1.0  # seconds between two tries
+LONGEST_PAUSE = 5.0
 PASSING = {404, 409, 429, 503, 504}  # refusals that pass: the thread was just deleted, is in use, ...
 
 log = structlog.get_logger("bot")
@@ -168,7 +169,7 @@ class ChatBot:
         Raises:
             Refused: The agent has no answer.
         """
-        tries, pause, told = 0, 1.0, False
+        tries, pause, told = 0, FIRST_PAUSE, False
         while True:
             try:
                 return await ask()
