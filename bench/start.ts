@@ -105,7 +105,7 @@ async function python(stack: Stack, ...words: string[]): Promise<string> {
 
 async function measureImports(stack: Stack): Promise<Imports> {
   const timed =
-    'import time; start = time.monotonic(); import main, runner; print(time.process_time(), time.monotonic() - start)';
+    'import time; start = time.monotonic(); import main; main.load(); print(time.process_time(), time.monotonic() - start)';
   const [wall, cpu]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     const [used = 0, passed = 0] = (await python(stack, '-c', timed)).split(' ').map(Number);
@@ -114,7 +114,7 @@ async function measureImports(stack: Stack): Promise<Imports> {
   }
   const each = new Map<string, number[]>();
   for (let round = 0; round < rounds; round++) {
-    for (const [name, time] of perPackage(await python(stack, '-X', 'importtime', '-c', 'import main, runner'))) {
+    for (const [name, time] of perPackage(await python(stack, '-X', 'importtime', '-c', 'import main; main.load()'))) {
       each.set(name, [...(each.get(name) ?? []), time]);
     }
   }

@@ -122,7 +122,7 @@ for (const combination of combinations) {
         );
       for (const tier of ['agent', 'interface']) {
         const read = files
-          .filter(([file]) => path.dirname(file) === tier)
+          .filter(([file]) => file.startsWith(`${tier}/`))
           .flatMap(([, contents]) => [...contents.matchAll(/^class \w+\(\w*Settings\):\n((?:(?: {4}.*)?\n)+)/gm)])
           .flatMap(([, body = '']) => [...body.matchAll(/^ {4}([a-z_]+): /gm)])
           .map(([, field = '']) => field.toUpperCase())

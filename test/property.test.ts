@@ -41,7 +41,7 @@ interface Change {
 /** Files that most runs have something new for. */
 const SHARED = [
   ...['docker-compose.yml', '.env.template', 'README.md', '.yo-rc.json', 'ops/env.sh', 'ops/database.sh'],
-  ...['agent/memory.py', 'agent/logic.py', 'agent/requirements.txt', 'interface/Dockerfile', 'interface/settings.py'],
+  ...['agent/main.py', 'agent/logic.py', 'agent/requirements.txt', 'interface/Dockerfile', 'interface/main.py'],
 ];
 
 const id = (registry: object) => fc.constantFrom(...Object.keys(registry));

@@ -411,7 +411,7 @@ describe('./deploy.sh with something that runs', () => {
     },
     'never turns healthy': {
       breakIt: () => {
-        replaceIn('agent/routes.py', 'await _memory(request).ping()', 'raise Unavailable("never")');
+        replaceIn('agent/three_tier/agent/routes.py', 'await _memory(request).ping()', 'raise Unavailable("never")');
         for (const [old, soon] of [
           ['start_period: 20s', 'start_period: 1s'],
           ['interval: 10s', 'interval: 1s'],
@@ -423,7 +423,7 @@ describe('./deploy.sh with something that runs', () => {
       reason: /it was running, unhealthy/,
     },
     'answers with an error': {
-      breakIt: () => replaceIn('agent/runner.py', 'Message("assistant", reply,', 'Message("assistant", no_such_name,'),
+      breakIt: () => replaceIn('agent/three_tier/agent/business/runner.py', 'Message("assistant", reply,', 'Message("assistant", no_such_name,'),
       reason: /POST \/invoke: 500[\s\S]*healthy, but did not answer as it should/,
     },
   };

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from three_tier.agent.context import Context
 from three_tier.agent.contract import (
     ALL,
     Busy,
@@ -43,6 +44,7 @@ class InMemory:
         self.revoked: dict[tuple[str, str], Revocation] = {}
         self.newest = 0  # the highest id of a message
         self.down: str | None = None  # the reason of an outage
+        self.db = self.kept
 
     async def close(self) -> None:
         pass
@@ -261,12 +263,10 @@ class EchoLogic:
         self.calls = 0
         self.error: BaseException | None = None
 
-    async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
-        return [item async for item in self.stream(history, question, metadata) if isinstance(item, Message)]
+    async def answer(self, history: list[Message], question: str, context: Context) -> list[Message]:
+        return [item async for item in self.stream(history, question, context) if isinstance(item, Message)]
 
-    async def stream(
-        self, history: list[Message], question: str, metadata: dict[str, str]
-    ) -> AsyncGenerator[Event | Message]:
+    async def stream(self, history: list[Message], question: str, context: Context) -> AsyncGenerator[Event | Message]:
         self.calls += 1
         self.started.set()
         try:
@@ -279,7 +279,9 @@ class EchoLogic:
                 yield {"type": "tool", "name": "add", "result": "5"}
                 yield Message("tool", "5", data={"result": 5})
             yield {"type": "token", "text": question}
-            heard = ", ".join([message.content for message in history] + [f"{k}={v}" for k, v in metadata.items()])
+            heard = ", ".join(
+                [message.content for message in history] + [f"{k}={v}" for k, v in context.metadata.items()]
+            )
             yield Message("assistant", f"echo {question} [{heard}]", usage={"input_tokens": 1, "total_tokens": 2})
         finally:
             self.ended.set()

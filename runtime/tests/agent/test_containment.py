@@ -63,7 +63,9 @@ async def test_whatever_the_logic_raises_its_caller_is_told_and_others_are_answe
     assert "secret" not in answer.text
     (line,) = [line for line in logs if line["event"] in {"request failed", "stream failed"}]
     assert line["reason"] == f"the logic raised {type(logic.error).__name__}"
-    assert "fakes.py:" in log._where(None, "warning", line)["exception"]
+    told = log._where(None, "warning", line)["exception"]
+    assert "fakes.py" in told
+    assert len(told) <= log.LONGEST
     logic.error = None
     assert (await wire.post("/invoke", json={"message": "hello"})).json()["reply"] == "echo hello []"
 

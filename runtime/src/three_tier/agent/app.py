@@ -1,5 +1,8 @@
 """The agent's HTTP application: its routes behind a token, a size limit and counters."""
 
+import re
+import uuid
+
 import structlog
 from anyio import BrokenResourceError, ClosedResourceError
 from fastapi import FastAPI, HTTPException
@@ -37,7 +40,22 @@ def create_app(settings: Settings, memory: Memory, logic: Logic) -> FastAPI:
     app.add_middleware(LimitBody, limit=settings.max_body)
     app.add_middleware(TokenRequired, token=settings.agent_token.get_secret_value())
     app.add_middleware(CountRequests)
+    app.add_middleware(NamedRequests)
     return app
+
+
+class NamedRequests:
+    """Middleware that gives all log lines of a request its name, which the interface has given it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        given = next((value for name, value in scope.get("headers", ()) if name == b"x-request-id"), b"")
+        name = given.decode("latin-1") if re.fullmatch(rb"[\w-]{1,64}", given) else uuid.uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=name):
+            await self.app(scope, receive, send)
 
 
 class LetGo:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypedDict
 
+from three_tier.agent.context import Context
+
 type FinishReason = Literal["stop", "length", "content_filter"]  # by itself; cut off; kept back by a filter
 type Role = Literal["system", "user", "assistant", "tool"]  # system: only in a history that a caller sends
 
@@ -59,6 +61,8 @@ class TookTooLong(LogicFailed):
 
 class LogicBroke(Exception):
     """The logic raised what nobody expects; its cause says what. The text is for the log, never for callers."""
+
+    whole = True  # the log has the text and the traceback of its cause, which is the owner's to mend
 
 
 class Overloaded(Exception):
@@ -129,6 +133,10 @@ class Memory(Protocol):
     A thread belongs to an owner: the same id under two owners names two threads. Every call rides out a short outage
     of the database and then raises `Unavailable`; none loses what it has confirmed, and each may be repeated.
     """
+
+    @property
+    def db(self) -> Any:
+        """What the logic reaches its own tables with."""
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -319,15 +327,13 @@ class Logic(Protocol):
     offline: bool  # true when it is a stand-in for what is not configured
     turn_bytes: int  # memory that one turn takes, rather too much than too little
 
-    async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
+    async def answer(self, history: list[Message], question: str, context: Context) -> list[Message]:
         """Everything the turn adds after the question; the last message is the reply. Raises `LogicFailed`.
 
         The reply has a text. Where it is incomplete, its data says so under `FINISH`.
         """
 
-    def stream(
-        self, history: list[Message], question: str, metadata: dict[str, str]
-    ) -> AsyncGenerator[Event | Message]:
+    def stream(self, history: list[Message], question: str, context: Context) -> AsyncGenerator[Event | Message]:
         """The same, as it happens: events to show at once, and messages to keep. Raises `LogicFailed`.
 
         The tokens are the text of the reply.

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 import uvicorn
@@ -22,6 +23,8 @@ from three_tier.common.http import loaded
 from three_tier.common.http.connections import Connection
 
 logger = structlog.get_logger("main")
+
+type Load = Callable[[], AbstractAsyncContextManager[Logic]]
 
 FORGET_EVERY = 3600  # seconds
 FORGET_BATCH = 500  # threads, or revocations, in one statement
@@ -113,13 +116,13 @@ async def forget(memory: Memory, days: int) -> None:
         logger.warning("retention not applied, trying again later", reason=str(error))
 
 
-def run(load: Callable[[], Logic], build_memory: Callable[[Settings], Memory]) -> int:
+def run(load: Load, build_memory: Callable[[Settings], Memory]) -> int:
     """Run the agent and return its exit code.
 
     With `export` or `import` on the command line it moves what the agent remembers instead (see transfer.py).
 
     Args:
-        load: gives the logic, once the settings are known to be right.
+        load: gives the logic for as long as the agent runs, once the settings are known to be right.
         build_memory: gives the memory, within the event loop.
     """
     log.configure("info")
@@ -136,5 +139,6 @@ def run(load: Callable[[], Logic], build_memory: Callable[[Settings], Memory]) -
         return 1
 
 
-async def _run(settings: Settings, load: Callable[[], Logic], build_memory: Callable[[Settings], Memory]) -> int:
-    return await serve(settings, load(), build_memory(settings))
+async def _run(settings: Settings, load: Load, build_memory: Callable[[Settings], Memory]) -> int:
+    async with load() as logic:
+        return await serve(settings, logic, build_memory(settings))

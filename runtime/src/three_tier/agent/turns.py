@@ -12,6 +12,7 @@ import anyio
 import structlog
 
 from three_tier.agent.containment import contained
+from three_tier.agent.context import Context
 from three_tier.agent.contract import (
     Busy,
     Event,
@@ -106,7 +107,7 @@ class Turns:
             if turn.answer is None:
                 async with self._working(turn):
                     with contained():
-                        said = await self.logic.answer(turn.history, turn.question, turn.metadata)
+                        said = await self.logic.answer(turn.history, turn.question, self._context(turn))
                 await self._finish(turn, said)
             return _reply(turn)
 
@@ -117,7 +118,7 @@ class Turns:
                 said: list[Message] = []
                 async with (
                     self._working(turn),
-                    aclosing(self.logic.stream(turn.history, turn.question, turn.metadata)) as items,
+                    aclosing(self.logic.stream(turn.history, turn.question, self._context(turn))) as items,
                 ):
                     async for item in _contained(items):
                         if isinstance(item, Message):
@@ -128,6 +129,9 @@ class Turns:
             reply = _reply(turn)
             ending = {"finish_reason": reply.finish_reason, "usage": reply.usage}
             yield {"type": "message", "content": reply.content, **ending}
+
+    def _context(self, turn: Turn) -> Context:
+        return Context(turn.owner, turn.thread_id, turn.key, turn.metadata, self.memory.db)
 
     @asynccontextmanager
     async def _in_line(self, owner: str, thread_id: str) -> AsyncIterator[None]:

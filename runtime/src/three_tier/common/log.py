@@ -1,10 +1,12 @@
 """Logs: one JSON object a line on standard output, from this code and from every library alike.
 
-What people write to the agent is never logged. An exception's own text may quote it, or a secret, so of an exception
-the log keeps its type and where it happened.
+What people write to the agent is never logged. An exception's own text may quote it, so of an exception the log keeps
+its type and where it happened. Of one that the logic raised it keeps all, but for the secrets of the environment.
 """
 
 import logging
+import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,6 +18,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MOST_EXCEPTIONS = 10  # that are named where one caused another
 MOST_FRAMES = 6  # of each: those nearest to where it was raised, and those of this code
+LONGEST = 20_000  # characters of an exception that is kept whole; the end, which says what happened
+SECRET = re.compile(r"KEY|PASSWORD|SECRET|TOKEN")  # in the name of a variable
+SECRET_FILES = Path("/run/secrets")  # of Docker Swarm
+SHORTEST_SECRET = 8  # characters; shorter ones stand in many words
 OURS = str(Path(__file__).parents[2])  # the folder of the tier
 
 
@@ -23,6 +29,7 @@ def configure(level: str) -> None:
     """Send all logs of `level` (debug, info, warning, error) and above to standard output."""
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _where,
@@ -45,15 +52,31 @@ def configure(level: str) -> None:
 
 
 def _where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Replace `exc_info` by the types of the exceptions and the lines they passed."""
+    """Replace `exc_info` by the types of the exceptions and the lines they passed, or by all where `whole` is set."""
     found = event.pop("exc_info", None)
     if isinstance(found, tuple):
         found = found[1]
     elif found is True:
         found = sys.exception()
+    whole = event.pop("whole", False)
     if isinstance(found, BaseException):
-        event["exception"] = " < ".join(_describe(found))
+        whole = whole or getattr(found, "whole", False)
+        event["exception"] = _tell(found) if whole else " < ".join(_describe(found))
     return event
+
+
+def _tell(error: BaseException) -> str:
+    """The traceback with its texts, as Python prints it, in which secrets are blotted out."""
+    text = "".join(traceback.format_exception(error))[-LONGEST:]
+    for secret in _secrets():
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets() -> Iterator[str]:
+    found = [value for name, value in os.environ.items() if SECRET.search(name)]
+    found += [file.read_text().strip() for file in SECRET_FILES.glob("*")]
+    return (value for value in found if len(value) >= SHORTEST_SECRET)
 
 
 def _describe(error: BaseException) -> Iterator[str]:

@@ -4,6 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from three_tier.agent.business.commands import Commands, Refused, Request, Unknown
+from three_tier.agent.context import Context
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +38,7 @@ async def refuse(request: Request[Notes]) -> str:
 
 
 def said(message: str) -> Request[Notes]:
-    return Request(Notes(lines=["first"]), message, {"who": "ann"})
+    return Request(Notes(lines=["first"]), message, Context(metadata={"who": "ann"}))
 
 
 @pytest.mark.parametrize(

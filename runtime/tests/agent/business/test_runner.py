@@ -16,6 +16,7 @@ from tests.agent.process import command, environment
 from tests.samples import sample
 from three_tier.agent.app import create_app
 from three_tier.agent.business.runner import CommandLogic
+from three_tier.agent.context import Context
 from three_tier.agent.contract import Message
 from three_tier.agent.settings import Settings
 
@@ -26,7 +27,7 @@ runner: CommandLogic[Any] = CommandLogic(logic.commands, logic.reply_to)
 
 
 async def answer(history: list[Message], question: str) -> Message:
-    (reply,) = await runner.answer(history, question, {})
+    (reply,) = await runner.answer(history, question, Context())
     return reply
 
 
@@ -47,8 +48,8 @@ class TestRecall:
     async def test_the_newest_reply_carries_the_list(self) -> None:
         history = await conversation("add milk", "add bread", "nonsense", "add 0 ham", "help")
         assert (await answer(history[-1:], "show")).content == "On the list:\n- milk\n- bread"
-        assert (await runner.recall(history)).things == {"milk": 1, "bread": 1}
-        assert (await runner.recall(history[:2])).things == {"milk": 1}
+        assert (await runner.recall(history, Context())).things == {"milk": 1, "bread": 1}
+        assert (await runner.recall(history[:2], Context())).things == {"milk": 1}
 
     async def test_what_is_kept_can_be_stored_as_json(self) -> None:
         reply = await answer([], "add 2 milk")
@@ -57,8 +58,8 @@ class TestRecall:
 
     async def test_questions_that_were_never_answered_count_for_nothing(self) -> None:
         unanswered = [Message("user", "add ham")] * 8
-        assert (await runner.recall(unanswered)).things == {}
-        assert (await runner.recall(await conversation("add milk") + unanswered)).things == {"milk": 1}
+        assert (await runner.recall(unanswered, Context())).things == {}
+        assert (await runner.recall(await conversation("add milk") + unanswered, Context())).things == {"milk": 1}
 
     async def test_a_history_is_not_changed(self) -> None:
         history = await conversation("add milk")
@@ -70,11 +71,11 @@ class TestRecall:
         history = await conversation("add 2 milk", "add bread and ham", "remove 1 milk", "nonsense", "add 0 x", "show")
         system, unanswered = Message("system", "add salt"), Message("user", "add tea")
         sent = [system, *texts(history), unanswered]
-        assert (await runner.recall(sent)).things == {"milk": 1, "bread": 1, "ham": 1}
+        assert (await runner.recall(sent, Context())).things == {"milk": 1, "bread": 1, "ham": 1}
 
     async def test_data_of_something_else_is_not_looked_into(self) -> None:
         other = Message("assistant", "5", data={"type": "other", "data": {"things": 1}})
-        assert (await runner.recall([Message("user", "add milk"), other])).things == {"milk": 1}
+        assert (await runner.recall([Message("user", "add milk"), other], Context())).things == {"milk": 1}
 
 
 async def test_a_command_that_says_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +89,7 @@ async def test_a_command_that_says_nothing_is_done(monkeypatch: pytest.MonkeyPat
 async def test_a_stream_brings_the_same_in_pieces() -> None:
     history = await conversation("add 2 milk and bread")
     for question in ("show", "nonsense \n\n of mine ", "help"):
-        *pieces, reply = [item async for item in runner.stream(history, question, {})]
+        *pieces, reply = [item async for item in runner.stream(history, question, Context())]
         shown = [piece["text"] for piece in pieces if not isinstance(piece, Message) and piece["type"] == "token"]
         assert len(shown) == len(pieces) > 3
         assert isinstance(reply, Message)

@@ -19,7 +19,7 @@ class Talk:
     """A conversation with the commands."""
 
     def __init__(self, **things: int) -> None:
-        self.request: Request[Any] = Request(logic.commands.state(things=things), "", {})
+        self.request: Request[Any] = Request(logic.commands.state(things=things), "")
 
     async def say(self, message: str) -> str:
         self.request.message = message

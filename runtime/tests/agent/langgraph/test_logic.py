@@ -14,6 +14,7 @@ from langgraph.graph import StateGraph
 from tests.agent.fakes import InMemory
 from tests.samples import sample
 from three_tier.agent.containment import contained_task
+from three_tier.agent.context import Context
 from three_tier.agent.contract import LogicBroke, LogicFailed, Message, NoReply
 from three_tier.agent.langgraph.model import MOST_PIECES, ModelSettings, OfflineModel
 from three_tier.agent.langgraph.runner import GraphLogic
@@ -38,7 +39,7 @@ def runner() -> GraphLogic:
 
 
 async def ask(runner: GraphLogic, question: str, history: list[Message] | None = None) -> list[Message]:
-    said: list[Message] = await runner.answer(history or [], question, {})
+    said: list[Message] = await runner.answer(history or [], question, Context())
     return said
 
 
@@ -113,7 +114,7 @@ async def test_data_that_something_else_has_left_is_passed_over(runner: GraphLog
 
 
 async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: GraphLogic) -> None:
-    items: list[Any] = [item async for item in runner.stream([], "What is add(2, 3)?", {})]
+    items: list[Any] = [item async for item in runner.stream([], "What is add(2, 3)?", Context())]
     kept = [item for item in items if isinstance(item, Message)]
     shown = [item for item in items if not isinstance(item, Message)]
     assert shown[0] == {"type": "tool", "name": "add", "result": "5"}
@@ -125,16 +126,14 @@ async def test_a_stream_shows_tokens_and_tools_and_keeps_the_same(runner: GraphL
 
 async def test_a_long_reply_comes_in_so_many_pieces(runner: GraphLogic) -> None:
     """The framework keeps each of them until the last one, and each takes far more room than the word in it."""
-    items: list[Any] = [item async for item in runner.stream([], "a " * 15_000, {})]
+    items: list[Any] = [item async for item in runner.stream([], "a " * 15_000, Context())]
     pieces = [item["text"] for item in items if not isinstance(item, Message)]
     assert len(pieces) <= MOST_PIECES
     assert "".join(pieces) == items[-1].content
     assert items[-1].content.count("a ") >= 14_999
 
 
-async def test_what_a_node_writes_for_another_one_is_no_reply(
-    runner: GraphLogic, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_node_writes_for_another_one_is_no_reply() -> None:
     class Says(OfflineModel):
         text: str
 
@@ -151,27 +150,30 @@ async def test_what_a_node_writes_for_another_one_is_no_reply(
     graph = StateGraph(State)
     graph.add_sequence([("plan", node("First this, then that.")), ("write", node("Dear Ann, <b"))])
     graph.set_entry_point("plan")
-    monkeypatch.setattr(runner, "graph", graph.compile())
+    runner = GraphLogic(graph.compile(), ModelSettings())
     said = await ask(runner, "a letter, please")
-    items: list[Any] = [item async for item in runner.stream([], "a letter, please", {})]
+    items: list[Any] = [item async for item in runner.stream([], "a letter, please", Context())]
     for kept in (said, [item for item in items if isinstance(item, Message)]):
         assert [message.content for message in kept] == ["", "Dear Ann, <b"]
     tokens = "".join(item["text"] for item in items if not isinstance(item, Message))
-    assert tokens == "First this, then that.\n\nDear Ann, <b"
+    assert tokens == "Dear Ann, <b"
 
 
 async def test_a_tool_that_fails_does_not_end_the_turn(runner: GraphLogic, monkeypatch: pytest.MonkeyPatch) -> None:
     @tool
     def broken(a: int) -> int:
         """Fail."""
-        raise RuntimeError(f"secret {a}")
+        raise RuntimeError(f"no such {a}")
 
     monkeypatch.setattr(logic, "TOOLS", [broken])
     monkeypatch.setattr(runner, "graph", logic.build_graph(OfflineModel()))
-    for question in ("broken(1)", 'broken("not a number")'):
+    for question, heard in (
+        ("broken(1)", "RuntimeError: no such 1"),
+        ('broken("not a number")', "ToolInvocationError"),
+    ):
         _, result, reply = await ask(runner, question)
-        assert result.content == "The tool failed."
-        assert "secret" not in str((result, reply))
+        assert result.content.startswith(heard)
+        assert heard in reply.content
 
 
 async def test_an_error_of_a_node_stays_as_it_is(runner: GraphLogic, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +189,7 @@ async def test_an_error_of_a_node_stays_as_it_is(runner: GraphLogic, monkeypatch
             await ask(runner, "hello")
         assert caught.value.__cause__ is None
         with pytest.raises(KeyError) as caught:
-            [item async for item in runner.stream([], "hello", {})]
+            [item async for item in runner.stream([], "hello", Context())]
         assert caught.value.__cause__ is None
 
 
@@ -247,7 +249,7 @@ async def test_a_model_that_never_replies_fails_the_turn(runner: GraphLogic, mon
     with pytest.raises(LogicFailed, match="LLM_MAX_STEPS"):
         await ask(runner, "hello")
     with pytest.raises(LogicFailed, match="LLM_MAX_STEPS"):
-        [item async for item in runner.stream([], "hello", {})]
+        [item async for item in runner.stream([], "hello", Context())]
 
 
 async def test_what_a_model_makes_of_a_tool_reaches_no_file_and_no_network(

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from tests.agent.process import command, environment
 from tests.samples import sample
+from three_tier.agent.context import Context
 from three_tier.agent.contract import LogicFailed, Message
 from three_tier.agent.langgraph.model import ModelSettings, OfflineModel, build_model
 from three_tier.agent.langgraph.runner import GraphLogic
@@ -120,7 +121,7 @@ def settings(server: Server, **changes: Any) -> ModelSettings:
 
 
 async def test_a_reply(server: Server) -> None:
-    (reply,) = await runner.answer([Message("user", "one"), Message("assistant", "two")], "three", {})
+    (reply,) = await runner.answer([Message("user", "one"), Message("assistant", "two")], "three", Context())
     assert reply.content == "You said three"
     assert reply.usage == {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
     (request,) = server.requests
@@ -133,20 +134,20 @@ async def test_a_reply(server: Server) -> None:
 
 async def test_a_call_is_no_line_in_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    await runner.answer([], "hello", {})
+    await runner.answer([], "hello", Context())
     assert len(server.requests) == 1
     assert caplog.text == ""
 
 
 async def test_a_tool_call(server: Server) -> None:
-    call, result, reply = await runner.answer([], "please add", {})
+    call, result, reply = await runner.answer([], "please add", Context())
     assert (call.role, result.content, reply.content) == ("assistant", "5", "You said 5")
     assert reply.usage == {"input_tokens": 10, "output_tokens": 4, "total_tokens": 14}
     assert server.requests[1]["messages"][-1] == {"role": "tool", "content": "5", "tool_call_id": "call_1"}
 
 
 async def test_a_stream_with_a_tool_call(server: Server) -> None:
-    items = [item async for item in runner.stream([], "please add", {})]
+    items = [item async for item in runner.stream([], "please add", Context())]
     assert [item for item in items if not isinstance(item, Message)] == [
         {"type": "tool", "name": "add", "result": "5"},
         *[{"type": "token", "text": f"{word} "} for word in ("You", "said", "5")],
@@ -163,10 +164,10 @@ async def test_a_stream_with_a_tool_call(server: Server) -> None:
 async def test_a_refusal_is_explained(server: Server, status: int, hint: str) -> None:
     server.status = status
     with pytest.raises(LogicFailed, match=hint) as caught:
-        await runner.answer([], "hello", {})
+        await runner.answer([], "hello", Context())
     assert "secret" not in str(caught.value)
     with pytest.raises(LogicFailed, match=hint):
-        [item async for item in runner.stream([], "hello", {})]
+        [item async for item in runner.stream([], "hello", Context())]
 
 
 ODD = {
@@ -190,24 +191,24 @@ ODD = {
 async def test_an_answer_that_is_none_is_explained(server: Server, odd: str) -> None:
     server.says = ODD[odd]
     with pytest.raises(LogicFailed, match="the model's server") as caught:
-        await runner.answer([], "hello", {})
+        await runner.answer([], "hello", Context())
     assert "secret" not in str(caught.value)
     with pytest.raises(LogicFailed, match="the model's server") as caught:
-        [item async for item in runner.stream([], "hello", {})]
+        [item async for item in runner.stream([], "hello", Context())]
     assert "secret" not in str(caught.value)
 
 
 async def test_a_page_instead_of_an_answer_hints_at_the_address(server: Server) -> None:
     server.says = ODD["a page"]
     with pytest.raises(LogicFailed, match="LLM_BASE_URL"):
-        await runner.answer([], "hello", {})
+        await runner.answer([], "hello", Context())
     with pytest.raises(LogicFailed, match="LLM_BASE_URL"):
-        [item async for item in runner.stream([], "hello", {})]
+        [item async for item in runner.stream([], "hello", Context())]
 
 
 async def test_a_stream_that_ends_in_the_middle_is_no_reply(server: Server) -> None:
     server.says = json.dumps({"choices": [{"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}]})
-    items = runner.stream([], "hello", {})
+    items = runner.stream([], "hello", Context())
     assert await anext(items) == {"type": "token", "text": "Hel"}
     with pytest.raises(LogicFailed, match="broke off"):
         await anext(items)
@@ -218,9 +219,9 @@ async def test_a_call_without_an_id_gets_one(server: Server) -> None:
     told = {"role": "assistant", "content": None, "tool_calls": [call]}
     choice = {"index": 0, "message": told, "delta": told, "finish_reason": "tool_calls"}
     server.says = json.dumps({"id": "c", "created": 1, "model": "some-model", "choices": [choice]})
-    _, result, reply = await runner.answer([], "please add", {})
+    _, result, reply = await runner.answer([], "please add", Context())
     assert (result.content, reply.content) == ("5", "You said 5")
-    items = [item async for item in runner.stream([], "please add", {})]
+    items = [item async for item in runner.stream([], "please add", Context())]
     assert {"type": "tool", "name": "add", "result": "5"} in items
 
 
@@ -228,21 +229,21 @@ async def test_a_server_that_does_not_answer_is_given_up(server: Server) -> None
     server.silence.clear()
     async with asyncio.timeout(5):
         with pytest.raises(LogicFailed, match="LLM_TIMEOUT"):
-            await runner.answer([], "hello", {})
+            await runner.answer([], "hello", Context())
 
 
 async def test_failed_calls_are_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.status = 500
     monkeypatch.setattr(runner, "graph", logic.build_graph(build_model(settings(server, llm_retries=1))))
     with pytest.raises(LogicFailed):
-        await runner.answer([], "hello", {})
+        await runner.answer([], "hello", Context())
     assert len(server.requests) == 2
 
 
 async def test_the_key_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_model(settings(server, openai_api_key=SecretStr("sk-key")))
     monkeypatch.setattr(runner, "graph", logic.build_graph(model))
-    await runner.answer([], "hello", {})
+    await runner.answer([], "hello", Context())
     assert server.keys == ["Bearer sk-key"]
 
 
@@ -260,8 +261,9 @@ def test_a_wrong_variable_is_named_and_not_echoed(timeout: str) -> None:
 def test_the_offline_model_is_the_default_and_imports_no_provider() -> None:
     assert isinstance(build_model(ModelSettings(openai_api_key=None, llm_base_url=None)), OfflineModel)
     script = (
-        "import sys; from three_tier.agent.langgraph import load;"
-        "print(load().offline, 'openai' in sys.modules, 'langchain_openai' in sys.modules)"
+        "import asyncio, sys; from three_tier.agent.langgraph import load;"
+        "logic = asyncio.run(load().__aenter__());"
+        "print(logic.offline, 'openai' in sys.modules, 'langchain_openai' in sys.modules)"
     )
     env = environment("langgraph", OPENAI_API_KEY="", LLM_BASE_URL="")
     out = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ from langchain_openai import StreamChunkTimeoutError
 
 from tests.agent.langgraph.strict_server import Says, StrictServer, running
 from tests.samples import sample
+from three_tier.agent.context import Context
 from three_tier.agent.contract import Declined, LogicFailed, Message, NoReply, TooLong
 from three_tier.agent.langgraph.model import ModelSettings, OfflineModel, build_model
 from three_tier.agent.langgraph.provider import _readable
@@ -40,11 +41,11 @@ def settings(server: StrictServer) -> ModelSettings:
 
 
 async def whole(history: list[Message], question: str) -> str:
-    return (await runner.answer(history, question, {}))[-1].content
+    return (await runner.answer(history, question, Context()))[-1].content
 
 
 async def streamed(history: list[Message], question: str) -> str:
-    items: list[Any] = [item async for item in runner.stream(history, question, {})]
+    items: list[Any] = [item async for item in runner.stream(history, question, Context())]
     reply: str = items[-1].content
     assert "".join(item["text"] for item in items if isinstance(item, dict) and item["type"] == "token") == reply
     return reply
@@ -270,8 +271,8 @@ def test_tags_that_nothing_closes_do_not_hold_up_the_others() -> None:
 async def test_reasoning_is_neither_shown_nor_stored(server: StrictServer, pieces: tuple[str, ...], shown: str) -> None:
     for answer in (Says(pieces), Says(pieces, more={"reasoning_content": "secret", "reasoning": "secret"})):
         server.answers = [answer, answer]
-        said = await runner.answer([], "two and two?", {})
-        items = [item async for item in runner.stream([], "two and two?", {})]
+        said = await runner.answer([], "two and two?", Context())
+        items = [item async for item in runner.stream([], "two and two?", Context())]
         tokens = [item["text"] for item in items if isinstance(item, dict) and item["type"] == "token"]
         assert said[-1].content == shown
         assert said[-1] == items[-1]
@@ -283,8 +284,8 @@ async def test_reasoning_is_neither_shown_nor_stored(server: StrictServer, piece
 async def test_reasoning_before_a_call_is_not_stored_either(server: StrictServer) -> None:
     says = [Says(("<think>secret</think>",), calls=(("add", '{"a": 2, "b": 3}'),), finish="tool_calls"), Says(("5",))]
     server.answers = [*says, *says]
-    said = await runner.answer([], "please add", {})
-    kept = [item async for item in runner.stream([], "please add", {}) if isinstance(item, Message)]
+    said = await runner.answer([], "please add", Context())
+    kept = [item async for item in runner.stream([], "please add", Context()) if isinstance(item, Message)]
     assert [message.role for message in said] == ["assistant", "tool", "assistant"]
     for messages in (said, kept):
         assert "secret" not in str(messages)
@@ -296,14 +297,14 @@ async def test_what_is_said_before_a_call_is_a_paragraph_of_the_reply(server: St
     says = [adds] * calls + [Says(("The sum ", "is 5."))]
     text = "Let me add these.\n\n" * calls + "The sum is 5."
     server.answers = [*says, *says]
-    said = await runner.answer([], "please add", {})
-    items = [item async for item in runner.stream([], "please add", {})]
+    said = await runner.answer([], "please add", Context())
+    items = [item async for item in runner.stream([], "please add", Context())]
     kept = [item for item in items if isinstance(item, Message)]
     assert "".join(item["text"] for item in items if isinstance(item, dict) and item["type"] == "token") == text
     for messages in (said, kept):
         read = [message.content for message in messages if message.role == "assistant" and message.content]
         assert read == [text]
-        await runner.answer([user("please add"), *messages], "last", {})
+        await runner.answer([user("please add"), *messages], "last", Context())
         expected: list[tuple[str, str | None]] = [("assistant", "Let me add these."), ("tool", "5")] * calls
         assert server.heard[1:] == [
             ("user", "please add"),
@@ -327,8 +328,8 @@ async def test_what_is_said_before_a_call_is_a_paragraph_of_the_reply(server: St
 )
 async def test_an_incomplete_reply_says_why(server: StrictServer, says: Says, finish: str, text: str) -> None:
     server.answers = [says, says]
-    (whole_reply,) = await runner.answer([], "hello", {})
-    items: list[Any] = [item async for item in runner.stream([], "hello", {})]
+    (whole_reply,) = await runner.answer([], "hello", Context())
+    items: list[Any] = [item async for item in runner.stream([], "hello", Context())]
     assert whole_reply.content.startswith(text)
     assert whole_reply.finish_reason == finish
     assert items[-1] == whole_reply

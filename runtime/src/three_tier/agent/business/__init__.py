@@ -2,5 +2,6 @@
 
 from three_tier.agent.business.commands import Commands, Refused, Request, Unknown
 from three_tier.agent.business.runner import load
+from three_tier.agent.context import Context
 
-__all__ = ["Commands", "Refused", "Request", "Unknown", "load"]
+__all__ = ["Commands", "Context", "Refused", "Request", "Unknown", "load"]

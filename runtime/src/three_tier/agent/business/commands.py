@@ -1,11 +1,13 @@
 """Commands: functions that answer a message, each found by the pattern that the message fits."""
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
+
+from three_tier.agent.context import Context
 
 
 class Unknown(Exception):
@@ -22,7 +24,12 @@ class Request[State: BaseModel]:
 
     state: State  # what the thread remembers; a command may change it
     message: str  # as the user wrote it
-    metadata: dict[str, str]  # what the caller says about the message
+    context: Context = field(default_factory=Context)  # who asks, in which thread, and the database
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the caller says about the message."""
+        return self.context.metadata
 
 
 @dataclass(frozen=True, slots=True)

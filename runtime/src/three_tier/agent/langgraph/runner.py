@@ -1,8 +1,8 @@
 """How the graph of logic.py meets the rest of the agent, which knows plain messages only (see contract.Logic)."""
 
 import importlib
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -18,9 +18,10 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
-from langgraph.graph.state import CompiledStateGraph
 
+from three_tier.agent.context import Context, enter
 from three_tier.agent.contract import FINISH, Event, FinishReason, LogicFailed, Message, NoReply, Role
+from three_tier.agent.langgraph.graphs import Graph, built, own_context, speaking_nodes
 from three_tier.agent.langgraph.model import ModelSettings, build_model, explain
 from three_tier.agent.langgraph.reasoning import BREAK, GrowingReply, without_reasoning
 
@@ -43,11 +44,18 @@ PLAIN: dict[Role, Callable[[str], BaseMessage]] = {
 }
 
 
-def load() -> "GraphLogic":
-    """The graph that `build_graph` of logic.py makes, with the model that the variables name."""
+@asynccontextmanager
+async def load() -> AsyncIterator["GraphLogic"]:
+    """The graph of logic.py, with the model that the variables name.
+
+    Raises:
+        NoGraph: logic.py has none that can be run.
+        ValidationError: a variable of the model, or of the graph's own context, is wrong or missing.
+    """
     settings = ModelSettings()
-    graph = importlib.import_module("logic").build_graph(build_model(settings))
-    return GraphLogic(graph, settings)
+    logic = importlib.import_module("logic")
+    async with built(logic, build_model(settings)) as graph:
+        yield GraphLogic(graph, settings, getattr(logic, "REPLY", None))
 
 
 class GraphLogic:
@@ -56,44 +64,60 @@ class GraphLogic:
     Args:
         graph: its state has `messages`.
         settings: those of the model that it was built with.
+        reply: names of the nodes whose words are shown while they are written (see `speaking_nodes`).
+
+    Raises:
+        ValidationError: the graph has a context of its own, and a variable for it is wrong or missing.
     """
 
-    def __init__(self, graph: CompiledStateGraph[Any], settings: ModelSettings) -> None:
+    def __init__(self, graph: Graph, settings: ModelSettings, reply: str | Iterable[str] | None = None) -> None:
         self.graph = graph
         self.settings = settings
+        self.speaking = speaking_nodes(graph, reply)
+        self.own_context = own_context(graph)
         self.offline = settings.offline
         self.engine = "offline" if self.offline else settings.llm_model
         # LangChain keeps every piece of a reply until its end.
         self.turn_bytes = 3 * 2**20 + 3 * 2**10 * min(settings.llm_max_tokens, USUAL_TOKENS)
 
-    async def answer(self, history: list[Message], question: str, metadata: dict[str, str]) -> list[Message]:
+    async def answer(self, history: list[Message], question: str, context: Context) -> list[Message]:
         """Everything the turn adds after the question; the reply is the last of it."""
         before = _conversation(history, question)
+        enter(context)
         try:
-            after = await self.graph.ainvoke({"messages": before}, self._config(metadata))
+            after = await self.graph.ainvoke(
+                {"messages": before}, self._config(context), context=self._context(context)
+            )
         except Exception as error:
             self._explain(error)
             raise
-        return _keep(after["messages"][len(before) :])
+        _refuse_to_ask(after.get("__interrupt__"))
+        return _keep(_added(before, after["messages"]))
 
-    async def stream(
-        self, history: list[Message], question: str, metadata: dict[str, str]
-    ) -> AsyncGenerator[Event | Message]:
+    async def stream(self, history: list[Message], question: str, context: Context) -> AsyncGenerator[Event | Message]:
         """The same as it happens: tokens and tool results to show, and at the end the messages to keep."""
-        added: list[BaseMessage] = []
+        before, added = _conversation(history, question), list[BaseMessage]()
         reply = GrowingReply()
-        before = {"messages": _conversation(history, question)}
-        parts = self.graph.astream(before, self._config(metadata), stream_mode=["messages", "updates"], version="v2")
+        enter(context)
+        parts = self.graph.astream(
+            {"messages": before},
+            self._config(context),
+            context=self._context(context),
+            stream_mode=["messages", "values"],
+            version="v2",
+        )
         try:
             async for part in parts:
                 if part["type"] == "messages":
-                    chunk, _ = part["data"]
-                    if isinstance(chunk, AIMessageChunk) and (text := reply.add(chunk)):
+                    chunk, about = part["data"]
+                    if isinstance(chunk, AIMessageChunk) and self._is_reply(about) and (text := reply.add(chunk)):
                         yield {"type": "token", "text": text}
-                elif part["type"] == "updates":
-                    for message in _added(part["data"]):
-                        added.append(message)
-                        if isinstance(message, ToolMessage):
+                elif part["type"] == "values":
+                    _refuse_to_ask(part["interrupts"])
+                    seen = set(map(_name, added))
+                    added = _added(before, _messages(part["data"]))
+                    for message in added:
+                        if isinstance(message, ToolMessage) and _name(message) not in seen:
                             yield {"type": "tool", "name": message.name or "", "result": message.text}
         except Exception as error:
             self._explain(error)
@@ -104,9 +128,21 @@ class GraphLogic:
         for each in kept:
             yield each
 
-    def _config(self, metadata: dict[str, str]) -> RunnableConfig:
-        """Nodes and tools that take a RunnableConfig find the caller's metadata in it."""
-        return {"recursion_limit": self.settings.llm_max_steps, "metadata": metadata}
+    def _config(self, context: Context) -> RunnableConfig:
+        """Nodes and tools that take a RunnableConfig find the caller's metadata in it, and whose thread it is."""
+        return {
+            "recursion_limit": self.settings.llm_max_steps,
+            "metadata": dict(context.metadata),
+            "configurable": {"thread_id": context.thread_id, "user_id": context.owner},
+        }
+
+    def _context(self, context: Context) -> Any:
+        return context if self.own_context is None else self.own_context
+
+    def _is_reply(self, about: dict[str, Any]) -> bool:
+        """Whether a person reads what a model says there. A graph within it counts as one node."""
+        node = about["langgraph_checkpoint_ns"].partition(":")[0]
+        return node in self.speaking
 
     def _explain(self, error: Exception) -> None:
         """Raise `LogicFailed` where it is known what to check."""
@@ -122,13 +158,40 @@ class GraphLogic:
             raise LogicFailed(reason) from error
 
 
-def _added(update: dict[str, Any]) -> Iterable[BaseMessage]:
-    for result in update.values():
-        yield from (result or {}).get("messages", ())
+def tool_failed(error: Exception) -> str:
+    """What the model hears of a tool that failed, so that it can call it in another way, or say so.
+
+    For `ToolNode(TOOLS, handle_tool_errors=tool_failed)`.
+    """
+    log.warning("a tool failed", exc_info=error, whole=True)
+    return f"{type(error).__name__}: {error}"
+
+
+def _refuse_to_ask(interrupts: object) -> None:
+    if interrupts:
+        raise LogicFailed("the graph calls interrupt(), and there is nobody here who could be asked")
+
+
+def _messages(state: Any) -> list[BaseMessage]:
+    """Of a state as the graph declares it: a dictionary, or an object."""
+    found: list[BaseMessage] = state["messages"] if isinstance(state, dict) else state.messages
+    return found
+
+
+def _name(message: BaseMessage) -> object:
+    """What tells it from others: its id, or where the graph gives it none the object that it is."""
+    return message.id or id(message)
+
+
+def _added(before: list[BaseMessage], after: list[BaseMessage]) -> list[BaseMessage]:
+    known = {message.id for message in before}
+    return [message for message in after if message.id is None or message.id not in known]
 
 
 def _conversation(history: list[Message], question: str) -> list[BaseMessage]:
-    return [*map(_from_memory, history), HumanMessage(question)]
+    """The messages for the graph, each with an id, by which those are known that the graph adds."""
+    messages = [*map(_from_memory, history), HumanMessage(question)]
+    return [message.model_copy(update={"id": f"before-{n}"}) for n, message in enumerate(messages)]
 
 
 def _from_memory(message: Message) -> BaseMessage:

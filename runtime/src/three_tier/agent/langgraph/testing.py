@@ -9,10 +9,11 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.tool import ToolCall
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
-from langgraph.graph.state import CompiledStateGraph
 from pydantic import Field
 
+from three_tier.agent.context import Context
 from three_tier.agent.contract import Message
+from three_tier.agent.langgraph.graphs import Graph
 from three_tier.agent.langgraph.model import ModelSettings
 from three_tier.agent.langgraph.runner import GraphLogic
 
@@ -66,14 +67,16 @@ class Conversation:
 
     Args:
         graph: the compiled graph.
+        context: who talks; the fields that the logic reads can be given.
     """
 
-    def __init__(self, graph: CompiledStateGraph[Any]) -> None:
+    def __init__(self, graph: Graph, context: Context | None = None) -> None:
         self.history: list[Message] = []
+        self.context = context or Context(owner="test:someone", thread_id="a-thread")
         self._logic = GraphLogic(graph, ModelSettings(openai_api_key=None, llm_base_url=None))
 
     async def say(self, message: str) -> str:
         """Send a message, and return the reply."""
-        said = await self._logic.answer(self.history, message, {})
+        said = await self._logic.answer(self.history, message, self.context)
         self.history += [Message("user", message), *said]
         return said[-1].content

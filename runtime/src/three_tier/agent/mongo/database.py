@@ -53,7 +53,7 @@ class Mongo:
         """
         try:
             async with asyncio.timeout(self.settings.database_timeout if patient else AT_ONCE):
-                return await ask(self._connected())
+                return await ask(self.connected())
         except DOWN as error:
             if not is_down(error):
                 raise
@@ -61,7 +61,8 @@ class Mongo:
                 return await self._insist(ask)
             raise Unavailable(explain(error)) from error
 
-    def _connected(self) -> Database:
+    def connected(self) -> Database:
+        """The database, by way of a pool that the first call makes."""
         if self.database is None:
             settings = self.settings
             client: AsyncMongoClient[Document] = AsyncMongoClient(
@@ -92,7 +93,7 @@ class Mongo:
                 ):
                     with attempt:
                         try:
-                            return await ask(self._connected())
+                            return await ask(self.connected())
                         except DOWN as error:
                             reason = explain(error)
                             raise

@@ -92,6 +92,11 @@ class MongoMemory:
         self.window = window
         self.max_content = max_content
 
+    @property
+    def db(self) -> Database:
+        """The database, for own collections."""
+        return self.database.connected()
+
     async def close(self) -> None:
         """Give the connections back."""
         await self.database.close()

@@ -4,6 +4,8 @@ import asyncio
 import socket
 import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 from asyncpg import Connection, Record
@@ -80,6 +82,33 @@ class Postgres:
             if patient:
                 return await self._insist(statement, values)
             raise Unavailable(explain(error)) from error
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Link]:
+        """A connection for own statements and transactions, of which none is tried again.
+
+        Raises:
+            Unavailable: there is none. What its statements raise stays as it is.
+        """
+        try:
+            async with asyncio.timeout(self.settings.database_timeout):
+                await self.places.acquire()
+        except TimeoutError as error:
+            raise Unavailable("all connections are in use: see DATABASE_POOL") from error
+        try:
+            try:
+                link = await self._take()
+            except DOWN as error:
+                raise Unavailable(explain(error)) from error
+            try:
+                yield link
+                await link.reset()
+            except BaseException:
+                link.terminate()  # whatever state it is in
+                raise
+            self._give_back(link)
+        finally:
+            self.places.release()
 
     async def _fetch(self, statement: str, values: tuple[object, ...]) -> list[Record]:
         async with asyncio.timeout(self.settings.database_timeout):

@@ -209,6 +209,11 @@ class PostgresMemory:
         self.window = window
         self.max_content = max_content
 
+    @property
+    def db(self) -> Postgres:
+        """The connections, for own tables: `async with db.connection() as connection`."""
+        return self.database
+
     async def close(self) -> None:
         """Give the connections back."""
         self.database.close()

@@ -33,6 +33,7 @@ from random import SystemRandom
 from typing import Any
 
 import anyio
+from redis.asyncio import Redis
 
 from three_tier.agent.contract import (
     ALL,
@@ -75,6 +76,11 @@ class RedisMemory:
         self.database = database
         self.window = window
         self.max_content = max_content
+
+    @property
+    def db(self) -> Redis:
+        """The client, for own keys. Their names begin with the prefix of all keys here, and then with `own:`."""
+        return self.database.client
 
     async def close(self) -> None:
         """Give the connections back."""
