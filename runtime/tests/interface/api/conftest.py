@@ -10,6 +10,7 @@ from openai import AsyncOpenAI
 
 from three_tier.interface.api.app import create_app
 from three_tier.interface.api.problems import Connection
+from three_tier.interface.api.routes import Router
 from three_tier.interface.api.settings import Settings
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.http import testing
@@ -21,14 +22,14 @@ NEW_KEY = "new-key-of-alice-0123456"
 OTHER_KEY = "bob" * 8
 
 
-def server(settings: Settings) -> uvicorn.Server:
+def server(settings: Settings, *own: Router) -> uvicorn.Server:
     """The interface on a port that is free."""
-    return build_server(settings.model_copy(update={"port": 0}), create_app(settings), Connection)
+    return build_server(settings.model_copy(update={"port": 0}), create_app(settings, *own), Connection)
 
 
-def running(settings: Settings) -> AbstractAsyncContextManager[str]:
+def running(settings: Settings, *own: Router) -> AbstractAsyncContextManager[str]:
     """Serve the interface, and yield its address."""
-    return testing.running(server(settings))
+    return testing.running(server(settings, *own))
 
 
 def connected(settings: Settings) -> AbstractAsyncContextManager[str]:

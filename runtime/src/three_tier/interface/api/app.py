@@ -10,8 +10,9 @@ from starlette.types import ASGIApp
 
 from three_tier.common.http import loaded
 from three_tier.interface.agent_client import AgentClient
-from three_tier.interface.api import completions, docs, problems, threads
+from three_tier.interface.api import completions, docs, problems, routes, threads
 from three_tier.interface.api.gate import Agent, Gate
+from three_tier.interface.api.routes import Router
 from three_tier.interface.api.settings import Settings, read_origins
 from three_tier.interface.http.envelope import Envelope
 
@@ -21,8 +22,14 @@ Every call carries an API key as `Authorization: Bearer KEY`. A thread belongs t
 for any other it does not exist. Errors are problem documents (RFC 9457) with OpenAI's `error` object inside."""
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Build the application."""
+def create_app(settings: Settings, *own: Router) -> ASGIApp:
+    """Build the application.
+
+    Args:
+        settings: Who may call, and how much.
+        own: The routes of the project.
+    """
+    routes.check(own, [threads.router, completions.router])
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,6 +51,8 @@ def create_app(settings: Settings) -> ASGIApp:
     app.add_api_route("/health", health, tags=["State"])
     app.include_router(threads.router)
     app.include_router(completions.router)
+    for router in own:
+        app.include_router(router)
     problems.install(app)
     docs.install(app)
     return Envelope(_open_to(app, read_origins(settings.cors_origins)))

@@ -19,6 +19,7 @@ from three_tier.interface.api.settings import Settings, read_rate
 
 # All calls without a valid key together. A valid key is never held up by them, however many they are.
 STRANGERS = parse("60/minute")
+PUBLIC = "public"  # the owner and the name of those who call a public route without a key
 
 bearer = Depends(HTTPBearer(auto_error=False, description="One of the API_KEYS, without its name."))
 
@@ -39,16 +40,29 @@ class Gate:
             HTTPException: 401 without a valid key, 429 after too many requests, 413 when the body is announced as
                 too long.
         """
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        name = self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+        name = self._name(request)
         if name is None:
             request.state.quiet = True
             await self._count(STRANGERS, "strangers", "Too many requests without a valid API key.")
             request.state.quiet = False
             raise HTTPException(401, "Send an API key as Authorization: Bearer KEY.", {"WWW-Authenticate": "Bearer"})
         request.state.caller = name
+        await self._bound(request, f"caller:{name}")
+
+    async def admit_anybody(self, request: Request) -> None:
+        """Let the request in, with a key or without: all who have none share one rate. Raises as `admit` does."""
+        name = self._name(request)
+        if name:
+            request.state.caller = name
+        await self._bound(request, f"caller:{name}" if name else PUBLIC)
+
+    def _name(self, request: Request) -> str | None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        return self._keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+
+    async def _bound(self, request: Request, who: str) -> None:
         if self._rate:
-            await self._count(self._rate, f"caller:{name}", f"Too many requests: {self._rate} are allowed.")
+            await self._count(self._rate, who, f"Too many requests: {self._rate} are allowed.")
         length = request.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > self._max_body:
             raise self._too_long()
@@ -87,14 +101,27 @@ class GatedRoute(APIRoute):
 
         async def admit_and_handle(request: Request) -> Response:
             gate: Gate = request.app.state.gate
-            await gate.admit(request)
+            await self.admit(gate, request)
             return await handle(Request(request.scope, gate.bounded(request.receive)))
 
         return admit_and_handle
 
+    async def admit(self, gate: Gate, request: Request) -> None:
+        """Let the request in. Raises HTTPException."""
+        await gate.admit(request)
+
+
+class PublicRoute(GatedRoute):
+    """A route for everybody, as long as requests are neither too many nor too long."""
+
+    async def admit(self, gate: Gate, request: Request) -> None:
+        """Let the request in. Raises HTTPException."""
+        await gate.admit_anybody(request)
+
 
 async def _owner(request: Request) -> str:
-    return f"api:{request.state.caller}"
+    caller: str | None = getattr(request.state, "caller", None)
+    return f"api:{caller}" if caller else PUBLIC
 
 
 async def _agent(request: Request) -> AgentClient:

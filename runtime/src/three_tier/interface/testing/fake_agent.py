@@ -17,7 +17,7 @@ USAGE = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 class FakeAgent:
     """Runs while entered as a context; its attributes say what it saw and what it should get wrong."""
 
-    port: int
+    port: int = 0  # 0: any that is free
     host: str = "127.0.0.1"
     requests: list[web.Request] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -34,11 +34,17 @@ class FakeAgent:
     refuse: tuple[int, str, dict[str, str]] | None = None  # status, detail and headers of every answer
     finish: str = "stop"  # how its replies end
     page: str = ""  # what it sends instead of answers
+    script: dict[str, str] = field(default_factory=dict)  # what it replies to some messages; it repeats all others
 
     @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def heard(self) -> list[str]:
+        """The messages that it was asked, in order."""
+        return [body["message"] for body in self.bodies if "message" in body]
 
     @property
     def keys(self) -> list[str]:
@@ -62,6 +68,7 @@ class FakeAgent:
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port, reuse_address=True)
         await site.start()
+        self.port = self._runner.addresses[0][1]
 
     def routes(self) -> list[web.RouteDef]:
         """What it answers."""
@@ -232,7 +239,7 @@ class FakeAgent:
         """Say it again, once a key."""
         key = (_owner(request), request.headers["Idempotency-Key"])
         if key not in self.replies:
-            self.replies[key] = f"{len(self.replies) + 1} {body['message']}"
+            self.replies[key] = self.script.get(body["message"], f"{len(self.replies) + 1} {body['message']}")
             self.remember(request, body, self.replies[key])
         return self.replies[key]
 
