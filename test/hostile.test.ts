@@ -148,9 +148,7 @@ describe('a project on a difficult disk', () => {
     rmSync(path.join(project, 'agent/tests'), { recursive: true });
     const { exitCode, lines } = await run(project, 'app', CHANGE);
     assert.equal(exitCode, 0);
-    assert.ok(
-      lines.includes(' you deleted .env.template') && lines.includes(' you deleted agent/tests/conftest.py'),
-    );
+    assert.ok(lines.includes(' you deleted .env.template') && lines.includes(' you deleted agent/tests/conftest.py'));
     assert.ok(!existsSync(path.join(project, '.env.template')) && !existsSync(path.join(project, 'agent/tests')));
   });
 

@@ -26,6 +26,12 @@ export const interfaceTier: Tier = {
   runtime: (answers) => {
     const { parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
     const common = parts.map((part) => `common/${part}`);
-    return ['common', ...common, 'interface', ...[...parts, answers.interface].map((part) => `interface/${part}`)];
+    return [
+      'common',
+      ...common,
+      'interface',
+      'interface/testing',
+      ...[...parts, answers.interface].map((part) => `interface/${part}`),
+    ];
   },
 };

@@ -423,7 +423,12 @@ describe('./deploy.sh with something that runs', () => {
       reason: /it was running, unhealthy/,
     },
     'answers with an error': {
-      breakIt: () => replaceIn('agent/three_tier/agent/business/runner.py', 'Message("assistant", reply,', 'Message("assistant", no_such_name,'),
+      breakIt: () =>
+        replaceIn(
+          'agent/three_tier/agent/business/runner.py',
+          'Message("assistant", reply,',
+          'Message("assistant", no_such_name,',
+        ),
       reason: /POST \/invoke: 500[\s\S]*healthy, but did not answer as it should/,
     },
   };

@@ -68,10 +68,11 @@ class Says(OfflineModel):
 
 def graph_of(state: type[Any], *nodes: tuple[str, Any], context: type[Any] | None = None) -> Graph:
     """Nodes one after the other."""
-    builder = StateGraph(state, context)
+    builder: Any = StateGraph(state, context)
     builder.add_sequence(list(nodes))
     builder.add_edge(START, nodes[0][0])
-    return builder.compile()
+    graph: Graph = builder.compile()
+    return graph
 
 
 async def run(graph: Graph, reply: Any = None, context: Context = ANN) -> tuple[str, str, list[Message]]:
@@ -143,7 +144,7 @@ class TestReply:
             await Says(text="billing").ainvoke([HumanMessage("which?")])
             return Command(goto="answer")
 
-        builder: StateGraph[Any, Any, Any, Any] = StateGraph(State)
+        builder: Any = StateGraph(State)
         builder.add_node("route", route)
         builder.add_node("answer", speak("Dear Ann"))
         builder.add_edge(START, "route")
@@ -186,7 +187,7 @@ class TestReply:
                 raise ConnectionError("again")
             return {"messages": AIMessage("hi")}
 
-        builder: StateGraph[Any, Any, Any, Any] = StateGraph(State)
+        builder: Any = StateGraph(State)
         builder.add_node("shaky", shaky, retry_policy=RetryPolicy(initial_interval=0.01))
         builder.add_edge(START, "shaky")
         assert (await run(builder.compile()))[0] == "hi"
@@ -208,7 +209,7 @@ class TestContext:
             return {"messages": await model.ainvoke(state["messages"])}
 
         model = ScriptedModel(replies=[calling("look"), "done"])
-        builder: StateGraph[Any, Any, Any, Any] = StateGraph(State, Context)
+        builder: Any = StateGraph(State, Context)
         builder.add_node("think", think)
         builder.add_node("tools", ToolNode([look], handle_tool_errors=tool_failed))
         builder.add_edge(START, "think")
@@ -261,11 +262,11 @@ class TestContext:
         assert (await run(graph))[0] == "http://shop 5 api:ann"
 
 
-def build(model: Any) -> StateGraph[Any, Any, Any, Any]:
+def build(model: Any) -> Any:
     async def answer(_: State) -> dict[str, Any]:
         return {"messages": AIMessage(type(model).__name__)}
 
-    builder: StateGraph[Any, Any, Any, Any] = StateGraph(State)
+    builder: Any = StateGraph(State)
     builder.add_node("answer", answer)
     builder.add_edge(START, "answer")
     return builder
