@@ -145,7 +145,7 @@ async def test_route_that_would_never_be_called_is_refused() -> None:
     @router.get("/threads/{thread_id}/messages")
     async def messages() -> None: ...
 
-    with pytest.raises(ValueError, match="^GET /v1/threads/.* is built in"):
+    with pytest.raises(ValueError, match=r"^GET /v1/threads/.* is built in"):
         async with running(router):
             pass
 

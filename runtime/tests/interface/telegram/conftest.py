@@ -12,6 +12,7 @@ from three_tier.interface.agent_client import AgentClient
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.http.testing import NO_AUTHORITIES
 from three_tier.interface.telegram.bot import ChatBot
+from three_tier.interface.telegram.commands import Commands
 from three_tier.interface.telegram.fake_telegram import TOKEN, FakeTelegram
 from three_tier.interface.telegram.inbox import Inbox
 from three_tier.interface.telegram.notices import seconds
@@ -65,11 +66,12 @@ def bot_settings(settings: InterfaceSettings, telegram: FakeTelegram, monkeypatc
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Telegram]:
+async def running(settings: Settings, commands: Commands | None = None) -> AsyncIterator[Telegram]:
     """Run the bot, and end it as SIGTERM does."""
     stopping = asyncio.Event()
-    async with AgentClient(settings) as agent, Telegram(settings) as telegram:
-        bot = ChatBot(settings, telegram, agent, stopping)
+    own = commands.all if commands else {}
+    async with AgentClient(settings) as agent, Telegram(settings, own.values()) as telegram:
+        bot = ChatBot(settings, telegram, agent, stopping, own)
         work = asyncio.create_task(Updates(telegram, bot, Inbox(agent, telegram), stopping).run())
         try:
             await until(lambda: agent.connected)

@@ -86,7 +86,7 @@ async def test_commands(telegram: FakeTelegram, agent: FakeAgent) -> None:
     start, empty, *rest = await replies(telegram, 7)
     assert "parrot" in start
     assert empty == NO_HISTORY
-    assert rest == ["1 first", BEGUN, "2 second", "You: second\n\nparrot: 2 second", HELP]
+    assert rest == ["1 first", BEGUN, "2 second", "You: second\n\nparrot: 2 second", HELP.format(own="")]
     assert stored(agent) == [["first"], ["second"]]
 
 

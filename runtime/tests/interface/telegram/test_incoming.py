@@ -38,11 +38,17 @@ def message(text: str | None, kind: str = "group", **more: Any) -> Message:
         ("/start", Said("start", "")),
         ("/etc/passwd, what is that?", Said("", "/etc/passwd, what is that?")),
         ("not a /new one", Said("", "not a /new one")),
+        ("/add 2 milk", Said("", "add 2 milk")),
+        ("/add@ParrotBot\n2 milk", Said("", "add 2 milk")),
+        ("/show_list", Said("", "show list")),
+        ("/report", Said("report", "")),
+        ("/Report@ParrotBot  of May\nplease ", Said("report", "of May\nplease")),
+        ("/report@OtherBot of May", None),
         ("/new@OtherBot", None),
     ],
 )
 def test_private(text: str, said: Said | None) -> None:
-    assert read(message(text, "private"), ME) == said
+    assert read(message(text, "private"), ME, {"report"}) == said
 
 
 @pytest.mark.parametrize(
@@ -57,11 +63,13 @@ def test_private(text: str, said: Said | None) -> None:
         ("/new@ParrotBot", Said("new", "")),
         ("/new@OtherBot", None),
         ("/tea", None),
-        ("/tea@ParrotBot", Said("", "/tea@ParrotBot")),
+        ("/tea@ParrotBot", Said("", "tea")),
+        ("/report of May", Said("report", "of May")),
+        ("/report@OtherBot of May", None),
     ],
 )
 def test_group(text: str, said: Said | None) -> None:
-    assert read(message(text), ME) == said
+    assert read(message(text), ME, {"report"}) == said
 
 
 def test_reply_to_the_bot() -> None:
@@ -82,6 +90,16 @@ def test_pictures_and_service_messages() -> None:
     assert read(message(None, photo=PHOTO), ME) is None
     assert read(message(None, new_chat_members=[ALICE]), ME) is None
     assert read(message(None, "private", new_chat_title="Tea"), ME) is None
+
+
+def test_command_under_a_picture() -> None:
+    def picture(caption: str) -> Message:
+        entities = [MessageEntity("bot_command", 0, len(caption.split()[0]))]
+        chat = Chat(5, "private")
+        return Message(1, NOW, chat, from_user=ALICE, caption=caption, caption_entities=entities, photo=PHOTO)
+
+    assert read(picture("/report of May"), ME, {"report"}) == Said("report", "of May")
+    assert read(picture("/add milk"), ME) == Said("", ""), "pictures are not read"
 
 
 def test_topics_are_places_of_their_own() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from random import SystemRandom
 
@@ -12,6 +12,7 @@ from telegram.error import BadRequest, NetworkError, TelegramError
 
 from three_tier.interface.agent_client import AgentClient, Refused, WrongAgent
 from three_tier.interface.telegram.access import Guests, Pace, name_of, writer_of
+from three_tier.interface.telegram.commands import Call, Command
 from three_tier.interface.telegram.conversations import Answered, BrokeOff, Conversation
 from three_tier.interface.telegram.formatting import Piece, plain, render
 from three_tier.interface.telegram.incoming import MALFORMED, Moved, Place, Said, read
@@ -22,7 +23,7 @@ from three_tier.interface.telegram.telegram_api import Telegram
 START = "Hello, this is {name}. Write to me, and I answer.\n\n{help}"
 HELP = """/new begins a new conversation, in which I know nothing of what was said before.
 /history shows the last messages of this one.
-/help shows this.
+/help shows this.{own}
 
 In a group, mention me or reply to one of my messages."""
 PRIVATE = "Sorry, I am a private bot. My owner can let you in: by adding {ids} to ALLOWED_USERS."
@@ -43,6 +44,8 @@ FIRST_PAUSE = 1.0  # seconds between two tries
 LONGEST_PAUSE = 5.0
 PASSING = {404, 409, 429, 503, 504}  # refusals that pass: the thread was just deleted, is in use, ...
 
+type Grow = Callable[[str], Awaitable[None]]
+
 log = structlog.get_logger("bot")
 
 
@@ -54,9 +57,17 @@ class ChatBot:
         telegram: The way to the people.
         agent: What answers them.
         stopping: Set when the process is to end; from then on an agent that is away is not waited for.
+        own: The commands of the project.
     """
 
-    def __init__(self, settings: Settings, telegram: Telegram, agent: AgentClient, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        telegram: Telegram,
+        agent: AgentClient,
+        stopping: asyncio.Event,
+        own: Mapping[str, Command],
+    ) -> None:
         self._name = settings.agent_name
         self._guests = Guests(settings.allowed_users)
         self._pace = Pace(settings.messages_per_minute)
@@ -64,13 +75,15 @@ class ChatBot:
         self._telegram = telegram
         self._agent = agent
         self._stopping = stopping
+        self._own = own
+        self._help = HELP.format(own="".join(f"\n/{each.name}: {each.description}." for each in own.values()))
 
     def admit(self, message: Message) -> Said | Moved | None:
         """What of a message is to be answered; None where nothing is. Whoever may not write is told so, if that can be.
 
         Nothing waits for what this tells, so strangers do not hold up anybody.
         """
-        said = read(message, self._telegram.bot.bot)
+        said = read(message, self._telegram.bot.bot, self._own)
         if isinstance(said, Moved) and self._guests.follow(said.old, said.new):
             log.warning("A group has another id now: put it into ALLOWED_USERS", former=said.old, now=said.new)
         if said is None or isinstance(said, Moved):
@@ -146,18 +159,24 @@ class ChatBot:
         key = f"{self._telegram.bot.id}:{update}"
         match said:
             case Said("start"):
-                return plain(START.format(name=self._name, help=HELP))
+                return plain(START.format(name=self._name, help=self._help))
             case Said("help"):
-                return plain(HELP)
+                return plain(self._help)
             case Said("new"):
                 await self._patiently(message, reply, lambda: conversation.begin(key))
                 return plain(BEGUN)
             case Said("history"):
                 return plain(self._script(await self._patiently(message, reply, conversation.history)))
         metadata = {"from": name_of(writer)} if (writer := writer_of(message)) else {}
+
+        async def ask(text: str, key: str, grow: Grow) -> str:
+            return await self._patiently(message, reply, lambda: conversation.ask(text, metadata, key, grow))
+
         async with self._telegram.typing(place):
-            text = await self._patiently(message, reply, lambda: conversation.ask(said.text, metadata, key, reply.grow))
-        return render(text)
+            if command := self._own.get(said.command):
+                call = _call(message, said, key, lambda text, key: ask(text, key, _show_nothing))
+                return render(await command.run(call))
+            return render(await ask(said.text, key, reply.grow))
 
     def _script(self, history: list[tuple[str, str]]) -> str:
         names = {"user": "You", "assistant": self._name}
@@ -200,6 +219,16 @@ class ChatBot:
         except TimeoutError:
             return
         raise asyncio.CancelledError
+
+
+def _call(message: Message, said: Said, key: str, ask: Callable[[str, str], Awaitable[str]]) -> Call:
+    writer = writer_of(message)
+    who = (writer.id, name_of(writer)) if writer else (message.chat_id, "")
+    return Call(said.text, message.chat_id, *who, owner=Place.of(message).owner, key=key, ask_agent=ask)
+
+
+async def _show_nothing(_: str) -> None:
+    """For a command what the agent says is not the reply yet."""
 
 
 def _private(message: Message, writer: User | Chat | None) -> str:

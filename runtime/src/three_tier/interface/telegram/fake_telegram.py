@@ -32,7 +32,7 @@ GROUP = -100123
 class FakeTelegram:
     """Runs while entered as a context; its attributes say what it saw and what it should get wrong."""
 
-    port: int
+    port: int = 0  # 0: any that is free
     updates: dict[int, dict[str, Any]] = field(default_factory=dict)  # not confirmed yet
     chats: dict[int, dict[int, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))  # what they show
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -103,6 +103,7 @@ class FakeTelegram:
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop listening and drop every connection."""

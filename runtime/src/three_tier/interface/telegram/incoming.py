@@ -1,12 +1,16 @@
 """What an update means to the bot: a command, a question, a group that got another id, or nothing."""
 
+import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from telegram import Bot, Chat, Message, MessageEntity, Update, User
 
-COMMANDS = {"start", "help", "new", "history"}
+from three_tier.interface.telegram.commands import BUILT_IN
+
+COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(@[A-Za-z0-9_]+)?")
 # What the bot reads of a message, and of the message that it replies to.
 REFERENCE = ("message_id", "date", "chat", "from", "forum_topic_created")
 ESSENTIAL = (
@@ -39,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Said:
-    """What was said to the bot. A command has no text, and neither has a picture."""
+    """What was said to the bot: the text after a command that it has, or all of it. A picture has no text."""
 
     command: str
     text: str
@@ -78,12 +82,13 @@ def essence(data: dict[str, Any]) -> dict[str, Any]:
     return {"update_id": data["update_id"], "message": found}
 
 
-def read(message: Message, me: User) -> Said | Moved | None:
+def read(message: Message, me: User, own: Container[str] = ()) -> Said | Moved | None:
     """What was said to the bot; None where nothing was, as in a group most of the time.
 
     Args:
         message: A message of a private chat or a group.
         me: The bot.
+        own: The commands of the project.
     """
     if message.migrate_to_chat_id:
         return Moved(message.chat_id, message.migrate_to_chat_id)
@@ -91,19 +96,19 @@ def read(message: Message, me: User) -> Said | Moved | None:
         return Moved(message.migrate_from_chat_id, message.chat_id)
     if message.from_user and message.from_user.is_bot and not message.sender_chat:
         return None  # two bots would never stop
-    return _said(message, me)
+    return _said(message, me, own)
 
 
-def _said(message: Message, me: User) -> Said | None:
+def _said(message: Message, me: User, own: Container[str]) -> Said | None:
     entities = message.parse_entities() if message.text else message.parse_caption_entities()
     command, receiver = _command(entities)
     if receiver and receiver != f"{me.username}".lower():
         return None
-    if command in COMMANDS:
-        return Said(command, "")
+    if command in BUILT_IN or command in own:
+        return Said(command, _after_command(message) if command in own else "")
     if not message.text and not message.effective_attachment:
         return None  # somebody joined, the title was changed
-    text = message.text or ""
+    text = _without_slash(message.text or "") if command else message.text or ""
     if message.chat.type == Chat.PRIVATE:
         return Said("", text)
     mentions = [found for entity, found in entities.items() if _is_mention(entity, found, me)]
@@ -121,6 +126,18 @@ def _command(entities: dict[MessageEntity, str]) -> tuple[str, str]:
             command, _, receiver = found[1:].lower().partition("@")
             return command, receiver
     return "", ""
+
+
+def _after_command(message: Message) -> str:
+    words = (message.text or message.caption or "").split(maxsplit=1)
+    return words[1].strip() if len(words) > 1 else ""
+
+
+def _without_slash(text: str) -> str:
+    """A command that the bot does not have, as people would write it to the agent: `/add milk` is `add milk`."""
+    command, *rest = text.split(maxsplit=1) or [""]
+    found = COMMAND.fullmatch(command)
+    return " ".join([found[1].replace("_", " "), *rest]) if found else text
 
 
 def _is_mention(entity: MessageEntity, text: str, me: User) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, Invali
 from telegram.request import HTTPXRequest
 
 from three_tier.interface.agent_client import KEEP_ALIVE
+from three_tier.interface.telegram.commands import Command
 from three_tier.interface.telegram.incoming import MALFORMED, Place
 from three_tier.interface.telegram.notices import Notices, seconds
 from three_tier.interface.telegram.settings import Settings
@@ -56,6 +57,10 @@ log = structlog.get_logger("telegram")
 class Telegram:
     """The bot's side of the Bot API. Use it as `async with Telegram(settings) as telegram`.
 
+    Args:
+        settings: Where it is, and the token.
+        commands: What the menu shows beside the commands that are built in.
+
     Attributes:
         bot: The library's client, for calls that may fail.
         notices: Messages that nothing waits for.
@@ -63,9 +68,10 @@ class Telegram:
         name: The bot's @name without its @; None until Telegram has told it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, commands: Iterable[Command] = ()) -> None:
         self.state = "waiting"
         self.name: str | None = None
+        self._menu = [*(BotCommand(command.name, command.description) for command in commands), *COMMANDS]
         url = str(settings.telegram_api_url).rstrip("/")
         trusted = create_ssl_context()  # one for all connections: the authorities take a while to read, and room
         requests = partial(HTTPXRequest, read_timeout=READ_TIMEOUT, pool_timeout=READ_TIMEOUT)
@@ -95,7 +101,7 @@ class Telegram:
         self.name = self.bot.username
         await self._watched(self.bot.delete_webhook)
         with suppress(TelegramError):  # only a convenience
-            await self.bot.set_my_commands(COMMANDS)
+            await self.bot.set_my_commands(self._menu)
 
     async def updates(self, confirm: int | None, wait: timedelta, limit: int = 100) -> list[dict[str, Any]]:
         """The updates that are not confirmed yet, in their order. Those before the update `confirm` are, from now on.
