@@ -274,7 +274,8 @@ def build(model: Any) -> Any:
 
 async def build_async(model: Any) -> Graph:
     await asyncio.sleep(0)
-    return build(model).compile()
+    graph: Graph = build(model).compile()
+    return graph
 
 
 @asynccontextmanager
@@ -289,7 +290,8 @@ def build_within_sync(model: Any) -> Iterator[Graph]:
 
 
 def build_without_a_model() -> Graph:
-    return build(OfflineModel()).compile()
+    graph: Graph = build(OfflineModel()).compile()
+    return graph
 
 
 FORMS: list[tuple[str, Any]] = [
