@@ -4,7 +4,6 @@ export const web = {
   label: 'web page',
   folder: import.meta.dirname,
   parts: ['http'],
-  assets: ['static'],
   libraries: 'interface/three_tier/interface/web/static/vendor',
   rotates: '`SESSION_SECRET`, so that everybody has to sign in again',
   secrets: [

@@ -94,7 +94,7 @@ def test_pictures_and_service_messages() -> None:
 
 def test_command_under_a_picture() -> None:
     def picture(caption: str) -> Message:
-        entities = [MessageEntity("bot_command", 0, len(caption.split()[0]))]
+        entities = [MessageEntity("bot_command", 0, len(caption.split(maxsplit=1)[0]))]
         chat = Chat(5, "private")
         return Message(1, NOW, chat, from_user=ALICE, caption=caption, caption_entities=entities, photo=PHOTO)
 

@@ -8,13 +8,13 @@ import httpx
 import pytest
 import uvicorn
 
-from tests.interface.web.page_agent import FakePageAgent
 from tests.ports import kept_port
 from three_tier.interface.base_settings import InterfaceSettings
 from three_tier.interface.http import testing
 from three_tier.interface.http.serving import build_server
 from three_tier.interface.http.testing import caller
 from three_tier.interface.web.app import create_app
+from three_tier.interface.web.fake_page_agent import FakePageAgent
 from three_tier.interface.web.problems import Connection
 from three_tier.interface.web.settings import Settings
 

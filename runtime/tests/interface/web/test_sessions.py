@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from tests.interface.web.conftest import PASSWORD, TOKEN, running
-from tests.interface.web.page_agent import FakePageAgent
 from three_tier.interface.http.testing import caller
+from three_tier.interface.web.fake_page_agent import FakePageAgent
 from three_tier.interface.web.settings import Settings
 
 pytestmark = pytest.mark.anyio

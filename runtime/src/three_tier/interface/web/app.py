@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -17,8 +18,14 @@ from three_tier.interface.web.sessions import Sessions
 from three_tier.interface.web.settings import Settings
 
 
-def create_app(settings: Settings, suggestions: Sequence[str] = ()) -> ASGIApp:
-    """Build the application. The page offers the suggestions as first messages."""
+def create_app(settings: Settings, suggestions: Sequence[str] = (), files: Path | None = None) -> ASGIApp:
+    """Build the application.
+
+    Args:
+        settings: Who may sign in, and for how long.
+        suggestions: What the page offers as first messages.
+        files: A folder whose files come before the page's own.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,7 +44,7 @@ def create_app(settings: Settings, suggestions: Sequence[str] = ()) -> ASGIApp:
     app.include_router(signin.router)
     app.include_router(signin.private)
     app.include_router(threads.router)
-    page.install(app)
+    page.install(app, files)
     problems.install(app)
     return _below(settings.root_path, Envelope(app))
 

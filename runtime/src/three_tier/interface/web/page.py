@@ -24,7 +24,15 @@ HEADERS = {
 
 
 class Assets(StaticFiles):
-    """The files, which browsers ask for each time whether they have changed. They do not fill the log."""
+    """The files, which browsers ask for each time whether they have changed. They do not fill the log.
+
+    Args:
+        folders: Where they are; of those that have the same name, the first counts.
+    """
+
+    def __init__(self, folders: list[Path]) -> None:
+        super().__init__(directory=STATIC)
+        self.all_directories = [*folders]
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with a file."""
@@ -34,11 +42,13 @@ class Assets(StaticFiles):
         return response
 
 
-def install(app: FastAPI) -> None:
-    """Serve the page at / and its files below /static."""
+def install(app: FastAPI, own: Path | None) -> None:
+    """Serve the page at / and its files below /static, those of the folder `own` first, where it is there."""
+    folders = [folder for folder in (own, STATIC) if folder and folder.is_dir()]
+    (index, *_) = [folder / "index.html" for folder in folders if (folder / "index.html").is_file()]
 
     @app.get("/")
     async def page() -> Response:
-        return FileResponse(STATIC / "index.html", headers=HEADERS)
+        return FileResponse(index, headers=HEADERS)
 
-    app.mount("/static", GZipMiddleware(Assets(directory=STATIC)))
+    app.mount("/static", GZipMiddleware(Assets(folders)))
