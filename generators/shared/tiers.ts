@@ -28,12 +28,12 @@ export function missingFrom(tiers: Tiers): TierId[] {
 /**
  * Whether a project that has `tiers` gets this file from the tier `owner`. A tier alone writes into its folder: the
  * agent's memory, which a database has a template for, comes with the agent. The scripts in ops/ start, check or move
- * all three tiers, so they come with the last.
+ * all three tiers, and the pages in docs/ speak of them, so they come with the last.
  */
 export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
   const [folder] = file.split('/');
   if (isTier(folder)) return folder === owner;
-  return folder !== 'ops' || missingFrom(tiers).length === 0;
+  return !['ops', 'docs'].includes(folder ?? '') || missingFrom(tiers).length === 0;
 }
 
 /** What the tiers have in common, however many there are; everything else that is common needs all three. */

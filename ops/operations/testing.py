@@ -9,7 +9,9 @@ def command(context: Context) -> None:
     try:
         for tier in TIERS:
             context.console.step(f"the tests of the {tier}")
-            context.programs.follow("docker", "build", "--progress", "plain", "--target", "test", str(context.root / tier))
+            context.programs.follow(
+                "docker", "build", "--progress", "plain", "--target", "test", str(context.root / tier)
+            )
     except Failure as failure:
         raise Failure(f"tests failed: {failure}") from None
     context.console.say("All tests passed.")

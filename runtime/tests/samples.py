@@ -21,10 +21,12 @@ def sample(kind: str, name: str = "logic") -> ModuleType:
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(file.parent))  # the modules beside it
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # templates are copied as they are
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     finally:
+        sys.dont_write_bytecode = writes
         sys.path.remove(str(file.parent))
         del sys.modules[name]
     return module

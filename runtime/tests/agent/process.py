@@ -30,4 +30,5 @@ def command(*words: str, database: str = "postgres", logic: str = "business") ->
 def environment(logic: str = "business", **variables: str) -> dict[str, str]:
     """Its variables, among them where the package and the sample logic are."""
     paths = [SOURCES, LOGICS / logic / "templates" / "agent"]
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, paths)), **variables}
+    python = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": os.environ["PATH"], **python, **variables}

@@ -10,7 +10,7 @@ from typing import Any
 class Context:
     """Who asks, in which thread, and where own data can be kept."""
 
-    owner: str = ""  # whose thread it is, such as "api:ann" or "telegram:42"
+    owner: str = ""  # whose thread it is, as the interface says: its kind, a colon, and who
     thread_id: str | None = None  # None: the caller keeps the conversation, and nothing of this turn is stored
     key: str = ""  # names the turn; a retry of it has the same, and so can keep what it does from happening twice
     metadata: Mapping[str, str] = field(default_factory=dict)  # what the caller says about the message
