@@ -129,7 +129,7 @@ PY
 # A container keeps a hash of what it was made from; its limits can be changed later, by docker update.
 are_as_declared() {
   local hashes service hash image wanted built id is
-  hashes=$("${compose[@]}" config --hash '*')
+  hashes=$(config_hashes)
   look '{{index .Config.Labels "com.docker.compose.config-hash"}} {{.Image}} {{.Config.Image}} {{.Id}}'
   while read -r service hash built image id; do
     [[ $'\n'${hashes}$'\n' == *$'\n'"${service} ${hash}"$'\n'* ]] || complain "${service}" 'runs with other settings'

@@ -42,6 +42,11 @@ read_config() {
   project=${project#name: }
 }
 
+# config_hashes [SERVICE]: what tells the settings of each service from others, those of its env_file among them.
+config_hashes() {
+  docker compose --project-directory "${root}" --file - config --hash "${1:-*}" <<<"${config}"
+}
+
 # data_volume: the volume that the settings name.
 data_volume() {
   sed -n "/^volumes:/,$ {/^  ${name}_data:/,/^  [^ ]/ s/^    name: //p}" <<<"${config}"

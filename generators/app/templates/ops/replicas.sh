@@ -25,7 +25,7 @@ check_replicas() {
 find_outdated() {
   local ids hash image id state
   ids=$(containers "${name}-agent")
-  hash=$("${compose[@]}" config --hash "${name}-agent")
+  hash=$(config_hashes "${name}-agent")
   image=$(agent_setting image)
   image=$(docker image inspect --format '{{.Id}}' "${image}")
   outdated=() useless=()

@@ -1,5 +1,6 @@
 """For tests: the interface as its callers find it."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ import uvicorn
 from three_tier.interface.testing.waiting import until
 
 NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # plain HTTP needs none, and to read them takes 50 ms a client
+
+LAST_STEPS = 2.0  # seconds for what a request still does once its answer is sent: closing a file, say
 
 
 def caller(url: str, **more: Any) -> httpx.AsyncClient:
@@ -34,6 +37,8 @@ async def running(server: uvicorn.Server) -> AsyncIterator[str]:
             each.close()
         for connection in list(server.server_state.connections):
             connection.shutdown()
+        if tasks := set(server.server_state.tasks):
+            await asyncio.wait(tasks, timeout=LAST_STEPS)
         await server.lifespan.shutdown()
 
 
