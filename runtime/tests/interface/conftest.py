@@ -28,6 +28,7 @@ async def agent() -> AsyncIterator[FakeAgent]:
 def settings(monkeypatch: pytest.MonkeyPatch, agent: FakeAgent) -> InterfaceSettings:
     """The settings of an interface that belongs to the agent."""
     monkeypatch.setattr("three_tier.interface.agent_client.LOOK_EVERY", 0.1)
+    monkeypatch.setattr("three_tier.interface.agent_client.LONGEST_PAUSE", 0.3)
     monkeypatch.setenv("AGENT_NAME", "parrot")
     monkeypatch.setenv("AGENT_URL", agent.url)
     monkeypatch.setenv("AGENT_TOKEN", TOKEN)

@@ -251,13 +251,14 @@ class AgentClient:
         body: dict[str, Any] | None = None,
     ) -> AsyncIterator[ClientResponse]:
         """One request, its failures told as `Refused`."""
-        headers = {"X-Thread-Owner": owner} | ({"Idempotency-Key": key} if key else {})
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        headers = {"X-Thread-Owner": owner, "Idempotency-Key": key, "X-Request-ID": request_id}
         replica = await self._replica()
         try:
             async with self._http.request(
                 method,
                 URL(f"{replica}{path}", encoded=True),  # as it is: a thread may be called ".."
-                headers=headers,
+                headers={name: value for name, value in headers.items() if value},
                 params=query,
                 json=body,
                 timeout=times,

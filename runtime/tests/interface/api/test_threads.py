@@ -118,6 +118,17 @@ async def test_idempotency_key_passes_through(alice: httpx.AsyncClient, agent: F
 
 
 @pytest.mark.parametrize("stream", [False, True])
+async def test_the_agent_logs_under_the_id_of_the_request(
+    alice: httpx.AsyncClient, agent: FakeAgent, *, stream: bool
+) -> None:
+    thread = await new_thread(alice)
+    answer = await alice.post(f"{thread}/messages", json={"message": "hi", "stream": stream})
+    given = [request.headers["X-Request-ID"] for request in agent.requests]
+    assert given[-1] == answer.headers["x-request-id"]
+    assert len(set(given)) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
 async def test_caller_who_leaves_stops_the_agent(alice: httpx.AsyncClient, agent: FakeAgent, *, stream: bool) -> None:
     thread = await new_thread(alice)
     agent.hang = True

@@ -47,6 +47,14 @@ async def test_conversation(bot: Telegram, telegram: FakeTelegram, agent: FakeAg
 
 
 @pytest.mark.usefixtures("bot")
+async def test_the_agent_logs_under_the_number_of_the_update(telegram: FakeTelegram, agent: FakeAgent) -> None:
+    numbers = [telegram.say("hello"), telegram.say("hello again")]
+    await replies(telegram, 2)
+    answered = [request.headers["X-Request-ID"] for request in agent.requests if request.path == "/stream"]
+    assert answered == [f"update-{number}" for number in numbers]
+
+
+@pytest.mark.usefixtures("bot")
 async def test_reply_grows(telegram: FakeTelegram, agent: FakeAgent) -> None:
     agent.slow = 0.5
     telegram.say("**one** two three four")

@@ -53,10 +53,11 @@ class Envelope:
                     headers.setdefault(name, value)
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_with_headers)
-        finally:
-            _write(scope, status or CALLER_GONE, request_id, time.perf_counter() - start)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):  # the agent's log lines have it too
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                _write(scope, status or CALLER_GONE, request_id, time.perf_counter() - start)
 
 
 def _write(scope: MutableMapping[str, Any], status: int, request_id: str, seconds: float) -> None:

@@ -173,7 +173,8 @@ class Updates:
                     raise asyncio.CancelledError
                 if isinstance(said, Moved):
                     await self._inbox.remember(update)
-                await self._bot.answer(update.update_id, message, said)
+                with structlog.contextvars.bound_contextvars(request_id=f"update-{update.update_id}"):
+                    await self._bot.answer(update.update_id, message, said)
         finally:
             self._waiting[place] -= 1
             self._waiting = +self._waiting
