@@ -14,7 +14,6 @@ import type { Secret } from '../../shared/kinds.ts';
  *       init-….*          the initialisation, idempotent
  *       ops/database.sh   what the scripts need to know of it
  *       ops/swarm_database.sh  how it starts on Docker Swarm: its passwords are in files, its init files are applied
- *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
  *
  * In ops/database.sh, besides what starts and checks it, stand `unfinished_start VOLUME`, which says yes where the first
  * start of a server was cut off so that no other can go on from there, and the functions of the backups:
@@ -24,7 +23,9 @@ import type { Secret } from '../../shared/kinds.ts';
  *     summarize_dump    reads a dump and prints what it holds, a line `WHAT NUMBER CHECKSUM` each; equal data, equal lines
  *     load_database     reads a dump into the database of a new volume, on which the init files have run
  *
- * The suite in agent/tests/test_memory.py says what a memory must do, and runs unchanged against each.
+ * The agent's memory on it is a package of the same name in `runtime/src/three_tier/agent/`, whose `build_memory(settings)`
+ * gives a `Memory` (contract.py there). `runtime/tests/agent/test_memory.py` says what a memory must do, and runs unchanged
+ * against each.
  * After adding one, `npm run lock` compiles the requirements of its combinations.
  */
 export interface Database {
