@@ -158,8 +158,9 @@ class TestProcess:
 
     def test_sigterm_ends_with_code_0(self, database: str) -> None:
         variables = {"AGENT_TOKEN": TOKEN, "DATABASE_URL": NOWHERE[database], "DATABASE_PASSWORD": SECRET, "PORT": "0"}
-        code, logs = run(command(database=database), until="Uvicorn running", **variables)
+        code, logs = run(command(database=database), until="Uvicorn running", MAX_TURNS="7", **variables)
         assert code == 0
+        assert [line["turns"] for line in logs if line["event"] == "serving"] == [7]
         assert {line["level"] for line in logs} <= {"info", "warning"}
 
 

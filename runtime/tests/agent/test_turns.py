@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.agent.fakes import EchoLogic, InMemory
 from three_tier.agent.contract import (
     FINISH,
     Busy,
+    Event,
     LogicBroke,
     Message,
     NoReply,
@@ -124,6 +125,50 @@ async def test_a_turn_that_takes_too_long_is_ended(turns: Turns, memory: InMemor
             await lead(turns, turn)
     assert logic.ended.is_set()
     assert not await in_use(memory, turn)
+
+
+async def test_what_a_reader_takes_is_not_the_time_of_the_logic(turns: Turns, open_turn: Turn) -> None:
+    turns.limit = 0.2
+    said = []
+    async for event in turns.stream(open_turn):
+        said.append(event["type"])
+        await asyncio.sleep(0.15)
+    assert said == ["token", "token", "message"]
+
+
+def block(seconds: float) -> Awaitable[None]:
+    """As `asyncio.sleep`, but without giving way to others."""
+    time.sleep(seconds)
+    done: asyncio.Future[None] = asyncio.Future()
+    done.set_result(None)
+    return done
+
+
+@pytest.mark.parametrize("pause", [asyncio.sleep, block])
+async def test_all_that_the_logic_takes_counts(
+    turns: Turns, open_turn: Turn, logic: EchoLogic, monkeypatch: pytest.MonkeyPatch, pause: Any
+) -> None:
+    async def events(*_: object) -> AsyncGenerator[Event]:
+        for _number in range(100):
+            await pause(0.04)
+            yield {"type": "token", "text": "and "}
+
+    monkeypatch.setattr(logic, "stream", events)
+    turns.limit = 0.2
+    with pytest.raises(TookTooLong):
+        await stream(turns, open_turn)
+
+
+async def test_a_lease_that_is_lost_while_the_caller_reads_ends_the_stream(
+    turns: Turns, open_turn: Turn, memory: InMemory, logic: EchoLogic
+) -> None:
+    events = turns.stream(open_turn)
+    await anext(events)
+    memory.kept[OWNER, str(open_turn.thread_id)].run = "another run"
+    await asyncio.sleep(LEASE)
+    with pytest.raises(Busy):
+        await anext(events)
+    assert logic.ended.is_set()
 
 
 async def test_there_are_so_many_turns_and_the_others_wait(memory: InMemory, logic: EchoLogic) -> None:

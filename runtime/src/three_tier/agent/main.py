@@ -43,8 +43,9 @@ async def serve(settings: Settings, logic: Logic, memory: Memory) -> int:
     """
     asyncio.get_running_loop().set_task_factory(contained_task)
     outside = asyncio.all_tasks()
+    app = create_app(settings, memory, logic)
     config = uvicorn.Config(
-        create_app(settings, memory, logic),
+        app,
         host=settings.host,
         port=settings.port,
         http=AgentConnection,
@@ -56,7 +57,8 @@ async def serve(settings: Settings, logic: Logic, memory: Memory) -> int:
     )
     server = uvicorn.Server(config)
     starting = asyncio.create_task(start(memory, settings, server))
-    logger.info("serving", port=settings.port, engine=logic.engine, offline=logic.offline)
+    turns = app.state.turns.most
+    logger.info("serving", port=settings.port, engine=logic.engine, offline=logic.offline, turns=turns)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the server raises it again once it has drained
     await server.serve()
     starting.cancel()

@@ -3,8 +3,9 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -51,6 +52,7 @@ class Turns:
         self.lease = lease
         self.wait = wait
         self.limit = limit
+        self.most = most
         self.places = asyncio.Semaphore(most)
         self.lines: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -105,9 +107,8 @@ class Turns:
         """Answer the question, or find the answer that it got before."""
         with _counted(turn):
             if turn.answer is None:
-                async with self._working(turn):
-                    with contained():
-                        said = await self.logic.answer(turn.history, turn.question, self._context(turn))
+                async with self._working(turn) as work:
+                    said = await work.step(partial(self.logic.answer, turn.history, turn.question, self._context(turn)))
                 await self._finish(turn, said)
             return _reply(turn)
 
@@ -117,10 +118,10 @@ class Turns:
             if turn.answer is None:
                 said: list[Message] = []
                 async with (
-                    self._working(turn),
+                    self._working(turn) as work,
                     aclosing(self.logic.stream(turn.history, turn.question, self._context(turn))) as items,
                 ):
-                    async for item in _contained(items):
+                    while (item := await work.step(partial(_next, items))) is not None:
                         if isinstance(item, Message):
                             said.append(item)
                         else:
@@ -148,32 +149,17 @@ class Turns:
             lock.release()
 
     @asynccontextmanager
-    async def _working(self, turn: Turn) -> AsyncIterator[None]:
-        """Renew the lease while the body works, and end it where the lease is lost or the time is over.
-
-        Raises:
-            Busy: the lease was lost.
-            TookTooLong: the time is over.
-        """
-        limit = asyncio.timeout(self.limit)
-        keeper: asyncio.Task[None] | None = None
+    async def _working(self, turn: Turn) -> AsyncIterator["_Work"]:
+        """Renew the lease while the body works."""
+        work = _Work(self.limit)
+        keeper = asyncio.create_task(self._renew(turn, work)) if turn.thread_id is not None else None
         try:
-            async with limit:
-                if turn.thread_id is not None:
-                    keeper = asyncio.create_task(self._renew(turn, limit))
-                try:
-                    yield
-                finally:
-                    if keeper:
-                        keeper.cancel()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            if keeper and keeper.done():
-                raise Busy from None
-            raise TookTooLong(f"no answer within {self.limit:g} seconds: see TURN_TIMEOUT") from None
+            yield work
+        finally:
+            if keeper:
+                keeper.cancel()
 
-    async def _renew(self, turn: Turn, limit: asyncio.Timeout) -> None:
+    async def _renew(self, turn: Turn, work: "_Work") -> None:
         held = True
         while held:
             await asyncio.sleep(self.lease * 0.3)
@@ -184,7 +170,7 @@ class Turns:
             except Unavailable as error:
                 log.warning("lease not renewed, trying again", thread_id=turn.thread_id, reason=str(error))
         log.warning("lease lost, giving the turn up", thread_id=turn.thread_id)
-        limit.reschedule(asyncio.get_running_loop().time())
+        work.give_up()
 
     async def _finish(self, turn: Turn, said: list[Message]) -> None:
         with contained():
@@ -206,6 +192,53 @@ class Turns:
                 log.warning("lease not given back, it will run out", thread_id=turn.thread_id, reason=str(error))
 
 
+class _Work:
+    """What the logic does for one turn, step by step.
+
+    Args:
+        limit: seconds that all steps together may take. What the caller takes between two of them does not count.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = self.left = limit
+        self.lost = False
+        self.current: asyncio.Timeout | None = None
+
+    async def step[T](self, call: Callable[[], Awaitable[T]]) -> T:
+        """What a call of the logic returns.
+
+        Raises:
+            Busy: the lease was lost.
+            TookTooLong: the time is over.
+            LogicFailed, LogicBroke: as `contained` does.
+        """
+        if self.lost or not self.left:
+            raise self._ending()
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self.left) as self.current:
+                with contained():
+                    return await call()
+        except TimeoutError:
+            raise self._ending() from None
+        finally:
+            self.current = None
+            self.left = max(0.0, self.left - (time.monotonic() - started))
+
+    def give_up(self) -> None:
+        """End the step that is under way, and let there be no further one."""
+        self.lost = True
+        if self.current and not self.current.expired():
+            self.current.reschedule(asyncio.get_running_loop().time())
+
+    def _ending(self) -> Busy | TookTooLong:
+        return Busy() if self.lost else TookTooLong(f"no answer within {self.limit:g} seconds: see TURN_TIMEOUT")
+
+
+async def _next(items: AsyncGenerator[Event | Message]) -> Event | Message | None:
+    return await anext(items, None)
+
+
 def thread_of(owner: str, *key: str) -> str:
     """The id of the thread that a message with this key makes; a further word tells other calls' keys from those."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, "\0".join((owner, *key))))
@@ -214,16 +247,6 @@ def thread_of(owner: str, *key: str) -> str:
 def _storable(text: str) -> str:
     """What no database stores is left out of a reply: NUL and lone surrogates."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-async def _contained(items: AsyncGenerator[Event | Message]) -> AsyncGenerator[Event | Message]:
-    """What the logic yields. Only its own work is contained, not that of those who get it."""
-    while True:
-        with contained():
-            item = await anext(items, None)
-        if item is None:
-            return
-        yield item
 
 
 def _reply(turn: Turn) -> Message:

@@ -3,12 +3,14 @@
 # second; to start Python for each question would take thirty times as long.
 # A tier that takes connections and answers none hangs: something in it waits, or computes, and holds up all the rest.
 # After LIVENESS_TIMEOUT seconds of that it is ended, so that Docker starts it anew; Python writes into the log at which
-# line it stood. Only checks that waited for an answer count, so a container that was frozen goes on where it was.
+# line it stood. Only checks that waited for an answer count, so a container that was frozen goes on where it was; and of
+# those that follow one another closely, as during the start, only one in ten seconds.
 set -euo pipefail
 
 PATIENCE=4 # seconds for an answer
 EACH=15    # seconds from one check without an answer to the next
-silent=/tmp/checks-without-an-answer
+APART=10   # seconds from one that counts to the next, at least
+silent=${TMPDIR:-/tmp}/checks-without-an-answer
 
 # ask PATH: sets `status`, which stays empty where no answer comes in time. Fails where nothing listens.
 ask() {
@@ -36,13 +38,19 @@ end_hanging() {
 
 port=$1
 count=0
+counted=-${APART}
 if [[ -e ${silent} ]]; then
-  count=$(<"${silent}")
+  read -r count counted <"${silent}"
 fi
 ask /live
 if [[ -z ${status} ]]; then
+  IFS=. read -r uptime _ </proc/uptime
+  if ((uptime - counted < APART)); then
+    printf 'no answer\n'
+    exit 1
+  fi
   count=$((count + 1))
-  printf '%s\n' "${count}" >"${silent}"
+  printf '%s %s\n' "${count}" "${uptime}" >"${silent}"
   printf 'no answer, %s times in a row\n' "${count}"
   limit=${LIVENESS_TIMEOUT:-60}
   if ((limit > 0 && count * EACH >= limit + EACH)); then

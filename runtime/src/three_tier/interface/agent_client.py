@@ -129,6 +129,7 @@ class AgentClient:
     async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
         self._watcher.cancel()
+        await asyncio.wait({self._watcher})
         await self._http.close()
 
     # Threads

@@ -247,7 +247,16 @@ async def test_the_key_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) 
     assert server.keys == ["Bearer sk-key"]
 
 
-@pytest.mark.parametrize("timeout", ["soon", "601"])
+@pytest.mark.parametrize(("turn", "call", "taken"), [("20", "", 20), ("20", "90", 20), ("600", "90", 90), ("", "", 60)])
+def test_a_call_takes_no_longer_than_its_turn(
+    monkeypatch: pytest.MonkeyPatch, turn: str, call: str, taken: float
+) -> None:
+    monkeypatch.setenv("TURN_TIMEOUT", turn)
+    monkeypatch.setenv("LLM_TIMEOUT", call)
+    assert ModelSettings().llm_timeout == taken
+
+
+@pytest.mark.parametrize("timeout", ["soon", "-77"])
 def test_a_wrong_variable_is_named_and_not_echoed(timeout: str) -> None:
     variables = {"AGENT_TOKEN": "x" * 16, "DATABASE_URL": "unused://nowhere", "DATABASE_PASSWORD": "x"}
     env = environment("langgraph", LLM_TIMEOUT=timeout, **variables)

@@ -118,6 +118,8 @@ def test_what_would_be_open_is_refused() -> None:
     for add in (
         lambda: router.include_router(APIRouter()),
         lambda: router.mount("/files", PlainTextResponse("all of them")),
+        lambda: router.host("files.example", PlainTextResponse("all of them")),
+        lambda: router.frontend("/files", directory="/"),
         lambda: router.add_route("/plain", PlainTextResponse("hello")),
         lambda: router.websocket("/socket")(lambda _: None),
         lambda: router.websocket_route("/socket")(lambda _: None),

@@ -191,6 +191,22 @@ async def test_supergroup_keeps_memory_and_place(
     assert stored(agent, f"telegram:{SUPERGROUP}") == [["what is tea?", "really?", "and milk?", "and sugar?"]]
 
 
+@pytest.mark.parametrize(
+    ("allowed", "count"),
+    [("", 0), ("@alice_l", 0), ("*", 0), (f"{GROUP}", 2), (f"{SUPERGROUP}", 0), (f"{GROUP},{SUPERGROUP}", 0)],
+)
+async def test_migration_is_kept_only_where_allowed_users_names_the_former_id(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, allowed: str, count: int
+) -> None:
+    """Otherwise strangers could fill the database, each with groups of their own."""
+    async with running(bot_settings.model_copy(update={"allowed_users": allowed})):
+        tell_migration(telegram)
+        await until(lambda: not telegram.updates)
+    assert len(agent.threads) == count
+    async with running(bot_settings.model_copy(update={"allowed_users": f"{GROUP},{SUPERGROUP}"})):
+        await until(lambda: not agent.threads)
+
+
 @pytest.mark.usefixtures("bot")
 async def test_migration_while_the_agent_is_away(telegram: FakeTelegram, agent: FakeAgent) -> None:
     mention = [{"type": "mention", "offset": 0, "length": 10}]

@@ -8,14 +8,17 @@ from random import Random
 from typing import Any
 
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from tests.interface.telegram.conftest import running
-from three_tier.interface.telegram.bot import FULL, WAITING
+from three_tier.interface.agent_client import AgentClient
+from three_tier.interface.telegram.bot import FULL, WAITING, ChatBot
 from three_tier.interface.telegram.fake_telegram import ALICE_ID, BOB, BOB_ID, ME, FakeTelegram
+from three_tier.interface.telegram.inbox import Inbox
 from three_tier.interface.telegram.settings import Settings
 from three_tier.interface.telegram.telegram_api import CONFLICT, Telegram
-from three_tier.interface.telegram.updates import LINE
+from three_tier.interface.telegram.updates import LINE, Updates
 from three_tier.interface.testing.fake_agent import FakeAgent
 from three_tier.interface.testing.waiting import until
 
@@ -202,6 +205,45 @@ async def test_what_was_set_aside_and_may_not_be_answered_is_forgotten(
         await until(lambda: not kept(agent))
 
 
+async def test_update_that_the_agent_refuses_to_keep_stays_with_telegram(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit = FakeAgent.admit
+
+    async def refuse(agent: FakeAgent, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.path == "/messages":
+            return web.json_response({"detail": "A request has at most 1024 bytes."}, status=413)
+        return await admit(agent, request, handler)
+
+    monkeypatch.setattr(FakeAgent, "admit", refuse)
+    with capture_logs() as logs:
+        async with running(bot_settings):
+            await slow_chat(telegram, agent, "Telegram", 3)
+            for number in range(100):
+                telegram.say("hello", stranger(number))
+            await until(lambda: any(line["event"] == "The agent keeps no update" for line in logs))
+            await asyncio.sleep(0.5)
+            telegram.flooded.clear()
+            await until(lambda: not telegram.updates, 20)
+    assert [text.partition(" ")[2] for text in telegram.texts()] == ["slow one", "after the slow one"]
+    asked = [request.headers["Idempotency-Key"] for request in agent.requests if request.path == "/messages"]
+    assert len(asked) == len(set(asked)), "each is asked for once"
+
+
+@pytest.mark.parametrize("content", [None, "", "no JSON", "[]", "{}", '{"update_id": 5, "message": {"chat": []}}'])
+async def test_what_was_set_aside_and_cannot_be_read_is_forgotten(
+    bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent, content: str | None
+) -> None:
+    now = "2025-01-01T12:00:00Z"
+    message = {"id": 1, "role": "user", "content": content, "created_at": now}
+    thread = {"thread_id": "t", "title": None, "created_at": now, "updated_at": now}
+    agent.threads[f"telegram:bot{ME['id']}", "t"] = {**thread, "messages": [] if content is None else [message]}
+    async with running(bot_settings):
+        await until(lambda: not kept(agent))
+        telegram.say("hello")
+        await until(lambda: telegram.texts() == ["1 hello"])
+
+
 async def test_what_was_set_aside_is_answered_without_a_restart(
     bot_settings: Settings, telegram: FakeTelegram, agent: FakeAgent
 ) -> None:
@@ -352,6 +394,42 @@ async def test_answer_that_takes_too_long_is_left_to_the_next_start(
         await agent.working.wait()
     assert len(telegram.updates) == 1
     assert agent.cancelled.is_set()
+
+
+@pytest.mark.parametrize("hang", [True, False])
+async def test_end_leaves_no_task_behind(
+    bot_settings: Settings,
+    telegram: FakeTelegram,
+    agent: FakeAgent,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    hang: bool,
+) -> None:
+    monkeypatch.setattr("three_tier.interface.telegram.updates.DRAIN", 0.2)
+    agent.hang = hang
+    stopping = asyncio.Event()
+
+    async def talk() -> None:
+        telegram.say("hello")
+        await agent.working.wait()
+        telegram.say("", BOB, photo=[PHOTO])
+        await until(lambda: bool(telegram.texts(BOB_ID)))
+        stopping.set()
+
+    async with AgentClient(bot_settings) as client, Telegram(bot_settings) as api:
+        talking = asyncio.create_task(talk())
+        bot = ChatBot(bot_settings, api, client, stopping, {})
+        await Updates(api, bot, Inbox(client, api), stopping).run()
+        assert running_tasks("Updates.") == []
+        await api.notices.close()
+        assert running_tasks("Notices.") == []
+        await talking
+
+
+def running_tasks(of: str) -> list[str]:
+    """The coroutines of a class that run as tasks."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith(of)]
 
 
 async def test_conflict_is_explained_once(bot_settings: Settings, telegram: FakeTelegram) -> None:

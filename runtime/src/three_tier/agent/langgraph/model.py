@@ -33,7 +33,7 @@ class ModelSettings(BaseSettings):
     llm_model: str = "gpt-4o-mini"
     llm_base_url: str | None = None  # an OpenAI-compatible server; None: OpenAI
     turn_timeout: float = Field(600, gt=0)  # seconds that the whole turn may take
-    llm_timeout: float = Field(60, gt=0)  # seconds that one call may take
+    llm_timeout: float = Field(60, gt=0)  # seconds that one call may take; turn_timeout where that is less
     llm_retries: int = Field(2, ge=0)  # further attempts at a call that failed
     llm_max_tokens: int = Field(1024, ge=1)  # that one reply may cost
     llm_max_steps: int = Field(12, ge=2)  # model and tool calls in one turn
@@ -41,10 +41,9 @@ class ModelSettings(BaseSettings):
 
     @field_validator("llm_timeout")
     @classmethod
-    def _fits(cls, seconds: float, info: ValidationInfo) -> float:
-        if seconds > info.data.get("turn_timeout", seconds):
-            raise ValueError("must not be more than TURN_TIMEOUT, in which the call has to end")
-        return seconds
+    def _end_with_the_turn(cls, seconds: float, info: ValidationInfo) -> float:
+        limit: float = info.data.get("turn_timeout", seconds)
+        return min(seconds, limit)
 
     @property
     def offline(self) -> bool:

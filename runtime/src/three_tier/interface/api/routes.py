@@ -17,7 +17,7 @@ class Router(APIRouter):
     """FastAPI's router, whose routes need a key like the built-in ones.
 
     Its decorators are FastAPI's: `@router.get("/v1/report")`. What could let a request past the keys is refused when
-    the module is imported: routers of another class, mounted applications, WebSockets.
+    the module is imported: routers of another class, mounted applications, folders of files, WebSockets.
 
     Args:
         prefix: Put before the path of each route.
@@ -45,6 +45,14 @@ class Router(APIRouter):
 
     @override
     def mount(self, path: str, *_: Any, **__: Any) -> None:
+        raise _open(path)
+
+    @override
+    def host(self, host: str, *_: Any, **__: Any) -> None:
+        raise _open(host)
+
+    @override
+    def frontend(self, path: str, **_: Any) -> None:
         raise _open(path)
 
     @override

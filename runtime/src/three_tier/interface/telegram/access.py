@@ -25,7 +25,8 @@ class Guests:
         for position, entry in enumerate(entries, 1):
             if not ENTRY.fullmatch(entry):
                 raise ValueError(f"must list numeric ids and @names, or *, and entry {position} is neither")
-        self._known = {entry.removeprefix("@").lower() for entry in entries}
+        self._listed = frozenset(entry.removeprefix("@").lower() for entry in entries)
+        self._known = set(self._listed)
 
     def invite(self, message: Message) -> bool:
         """Whether the writer, or everybody in the group, may talk to the bot."""
@@ -33,6 +34,10 @@ class Guests:
         if writer := writer_of(message):
             names |= {str(writer.id), (writer.username or "").lower()}
         return not self._known.isdisjoint(names)
+
+    def list_only(self, old: int, new: int) -> bool:
+        """Whether ALLOWED_USERS names a group by its former id and not by the one that it has now."""
+        return str(old) in self._listed and str(new) not in self._listed
 
     def follow(self, old: int, new: int) -> bool:
         """Let everybody in a group in as before, now that it has another id. Returns whether that changes anything."""

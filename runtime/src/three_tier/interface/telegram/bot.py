@@ -95,6 +95,10 @@ class ChatBot:
             return None
         return said
 
+    def must_keep(self, said: Said | Moved) -> bool:
+        """Whether the next process has to know of it as well: of a group that ALLOWED_USERS names by a former id."""
+        return isinstance(said, Moved) and self._guests.list_only(said.old, said.new)
+
     async def answer(self, update: int, message: Message, said: Said | Moved) -> None:
         """Answer a message. Returns when the answer has arrived, or when it is clear that it never will.
 

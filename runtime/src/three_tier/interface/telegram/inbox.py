@@ -11,7 +11,7 @@ import structlog
 from telegram import Update
 
 from three_tier.interface.agent_client import AgentClient, Refused
-from three_tier.interface.telegram.incoming import essence, parse
+from three_tier.interface.telegram.incoming import MALFORMED, essence, parse
 from three_tier.interface.telegram.telegram_api import Telegram
 
 PAGE = 50  # updates of which the names are read at once
@@ -51,8 +51,11 @@ class Inbox:
         """Stop keeping an update, however long the agent is away."""
         await _insist(partial(self._agent.delete_thread, self._owner, name))
 
-    async def kept(self) -> list[tuple[str, Update]]:
-        """The names of all updates that are kept, and the updates, the oldest first, however long the agent is away."""
+    async def kept(self) -> list[tuple[str, Update | None]]:
+        """All updates that are kept, with their names, the oldest first, however long the agent is away.
+
+        One that cannot be read is None.
+        """
         names: list[str] = []
         more = True
         while more:
@@ -63,23 +66,34 @@ class Inbox:
             names += [thread.thread_id for thread in page.data]
             more = page.has_more
         found = [(name, await self._read(name)) for name in names]
-        return sorted(((name, update) for name, update in found if update), key=lambda each: _age(each[1]))
+        return sorted(found, key=lambda each: _age(each[1]))
 
     async def _read(self, name: str) -> Update | None:
         page = await _insist(partial(self._agent.messages, self._owner, name, limit=1))
         if page is None or not page.data:
             return None
-        data: dict[str, Any] = json.loads(page.data[0].content)
-        return parse(data, self._telegram.bot)
+        try:
+            data: dict[str, Any] = json.loads(page.data[0].content)
+            return parse(data, self._telegram.bot)
+        except MALFORMED as error:
+            log.warning("Cannot read what was set aside", reason=type(error).__name__)
+            return None
 
     @property
     def _owner(self) -> str:
         return f"telegram:bot{self._telegram.bot.id}"
 
 
-def _age(update: Update) -> tuple[datetime, int]:
+def is_final(refused: Refused) -> bool:
+    """Whether the agent would refuse the same request again, whenever it is asked."""
+    return refused.status < SERVER_ERRORS and refused.status not in BUSY
+
+
+def _age(update: Update | None) -> tuple[datetime, int]:
     """By what updates are ordered: the numbers of later ones are lower where they began anew meanwhile."""
-    return update.message.date if update.message else datetime.fromtimestamp(0, UTC), update.update_id
+    if update and update.message:
+        return update.message.date, update.update_id
+    return datetime.fromtimestamp(0, UTC), 0
 
 
 async def _insist[T](call: Callable[[], Awaitable[T]]) -> T | None:
@@ -88,7 +102,7 @@ async def _insist[T](call: Callable[[], Awaitable[T]]) -> T | None:
         try:
             return await call()
         except Refused as refused:
-            if refused.status < SERVER_ERRORS and refused.status not in BUSY:
+            if is_final(refused):
                 log.info("The agent refuses", status=refused.status, reason=refused.detail)
                 return None
         await asyncio.sleep(PAUSE)

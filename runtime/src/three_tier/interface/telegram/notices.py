@@ -39,10 +39,11 @@ class Notices:
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop what is not sent."""
         if self._sender:
             self._sender.cancel()
+            await asyncio.wait({self._sender})
 
     async def send(self, message: Message, text: str) -> None:
         """Send a text in reply to a message, once and now. Raises `TelegramError`."""

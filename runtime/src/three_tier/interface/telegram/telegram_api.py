@@ -90,7 +90,7 @@ class Telegram:
 
     async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
-        self.notices.close()
+        await self.notices.close()
         if self._showing:
             await asyncio.wait(self._showing, timeout=LAST_CALLS)
         await self.bot.shutdown()

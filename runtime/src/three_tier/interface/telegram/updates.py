@@ -9,7 +9,7 @@ long is followed by at most 99 others. So
   them to the next one;
 - a chat has one answer at a time, and its messages wait in line. Of one that has a hundred in line, further messages
   are refused, and it is told so;
-- that a group has a new id is kept, for RETENTION_DAYS if they are set, since ALLOWED_USERS may name the former one;
+- that a group has a new id is kept where ALLOWED_USERS names the former one, for RETENTION_DAYS if they are set;
 - as long as a thousand messages wait, Telegram is asked for no others.
 """
 
@@ -27,7 +27,7 @@ from telegram import Message, Update
 
 from three_tier.interface.agent_client import Refused
 from three_tier.interface.telegram.bot import FULL, WAITING, ChatBot
-from three_tier.interface.telegram.inbox import Inbox
+from three_tier.interface.telegram.inbox import Inbox, is_final
 from three_tier.interface.telegram.incoming import MALFORMED, Moved, Place, Said, parse
 from three_tier.interface.telegram.telegram_api import Telegram
 
@@ -35,7 +35,7 @@ LONG_POLL = timedelta(seconds=25)
 AT_ONCE = timedelta()
 GLANCE = 0.5  # seconds until Telegram is asked again while answers are being written
 DRAIN = 25.0  # seconds that begun answers have after SIGTERM
-LAST_WORD = 2.0  # seconds for confirming them
+LAST_WORD = 2.0  # seconds for giving up the others, and for confirming what is answered
 
 SOON = 2.0  # seconds until people are told that the agent is away
 CROWD = 50  # unconfirmed updates, of the hundred that Telegram gives, from which on
@@ -54,6 +54,7 @@ class Pending:
     said: Said | Moved
     task: asyncio.Task[None]
     since: float = field(default_factory=time.monotonic)
+    stays: bool = False  # with Telegram, until it is answered: the agent refuses to keep it
 
 
 class Updates:
@@ -88,6 +89,7 @@ class Updates:
         if not self._stopping.is_set():
             await polling  # raises what ended it
         polling.cancel()
+        await asyncio.wait({polling, stop})
         self._resumed.set()  # so that what waits for it ends too
         await self._drain()
 
@@ -100,7 +102,8 @@ class Updates:
     async def _resume(self) -> None:
         """Go on with what an earlier process has set aside."""
         for name, update in await self._inbox.kept():
-            if update.update_id not in self._unconfirmed and (pending := self._begin(update, first=True)):
+            pending = self._begin(update, first=True) if update and update.update_id not in self._unconfirmed else None
+            if pending:
                 self._put_aside(name, pending)
             else:
                 await self._inbox.forget(name)
@@ -171,7 +174,7 @@ class Updates:
                     await lines.enter_async_context(self._line(Place(said.old)))
                 if self._stopping.is_set():  # the one before may be left to the next process, so this one is too
                     raise asyncio.CancelledError
-                if isinstance(said, Moved):
+                if self._bot.must_keep(said):
                     await self._inbox.remember(update)
                 with structlog.contextvars.bound_contextvars(request_id=f"update-{update.update_id}"):
                     await self._bot.answer(update.update_id, message, said)
@@ -202,14 +205,18 @@ class Updates:
 
     def _set_aside(self) -> None:
         for pending in self._unanswered():
-            if pending not in self._keeping:
+            if pending not in self._keeping and not pending.stays:
                 self._keeping[pending] = asyncio.create_task(self._keep(pending))
 
     async def _keep(self, pending: Pending) -> None:
         try:
             name = await self._inbox.keep(pending.update)
-        except Refused:
-            return  # it stays with Telegram
+        except Refused as refused:  # it stays with Telegram, until the next try at least
+            pending.stays = is_final(refused)
+            if pending.stays:
+                number = pending.update.update_id
+                log.warning("The agent keeps no update", update=number, status=refused.status, reason=refused.detail)
+            return
         finally:
             del self._keeping[pending]
         if pending.update.update_id in self._unconfirmed:
@@ -223,7 +230,7 @@ class Updates:
 
     async def _forget_in_the_end(self, name: str, pending: Pending) -> None:
         await pending.task
-        if not isinstance(pending.said, Moved):
+        if not self._bot.must_keep(pending.said):
             await self._inbox.forget(name)
 
     # The end
@@ -235,6 +242,7 @@ class Updates:
                 task.cancel()
             if late:
                 log.warning("Answers that took too long are left to the next start", count=len(late))
+                await asyncio.wait(late, timeout=LAST_WORD)
         confirm = self._confirmable()
         if confirm is not None:
             with suppress(TimeoutError):

@@ -1,6 +1,6 @@
-"""What the agent does with a message. This file is yours: the commands, and what a thread remembers of them.
+"""What the agent does with a message. This file is yours: the commands. So is shopping.py: what a thread remembers.
 
-This one keeps a shopping list for each thread. A message is tried on the commands from top to bottom. The first one
+These two keep a shopping list for each thread. A message is tried on the commands from top to bottom. The first one
 whose pattern fits gets the parts that the pattern captures, and what it returns is the reply:
 
     "Please add 2 milk and bread!"  ->  add(request, "2 milk and bread")  ->  "Added 2 milk and bread. ..."
@@ -15,7 +15,7 @@ log = structlog.get_logger("logic")
 
 LONGEST_QUOTE = 200  # characters
 
-# What a thread remembers. It travels with the newest reply, and the next message starts from there, so keep it small.
+# What a thread remembers, from shopping.py. It travels with the newest reply, and the next message starts from there, so keep it small.
 # A field that is added later needs a default, because the threads that are there do not have it.
 
 type State = ShoppingList
