@@ -95,7 +95,7 @@ async def test_slow_chat_holds_up_nobody(
 ) -> None:
     async with running(bot_settings):
         await slow_chat(telegram, agent, why)
-        for number in range(300):
+        for number in range(150):
             telegram.say("hello", stranger(number % 50))
         telegram.say("hello", BOB)
         await until(lambda: len(telegram.texts(BOB_ID)) == 1 and not telegram.updates)
@@ -297,15 +297,15 @@ async def test_messages_that_wait_are_bounded(
 ) -> None:
     monkeypatch.setattr("three_tier.interface.telegram.updates.MOST", 120)
     async with running(bot_settings):
-        for number in range(400):
+        for number in range(300):
             telegram.flooded[10_000 + number] = 4
             telegram.say("hello", stranger(number))
         await until(lambda: len(agent.replies) >= 120)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         assert len(agent.replies) < 120 + 100
         telegram.flooded.clear()
         await until(lambda: not telegram.updates and not kept(agent), 40)
-    assert all(len(telegram.texts(10_000 + number)) == 1 for number in range(400))
+    assert all(len(telegram.texts(10_000 + number)) == 1 for number in range(300))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
