@@ -50,7 +50,7 @@ async def test_closed_by_default(alice: httpx.AsyncClient) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_preflight(browser: httpx.AsyncClient, method: str) -> None:
     answer = await preflight(browser, PAGE, method)
     assert answer.status_code == 200

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 
 from tests.interface.api.conftest import KEY as ALICE
 from tests.interface.api.conftest import running as serving
-from three_tier.interface.api import Agent, Owner, Question, Router
+from three_tier.interface.api import Agent, IdempotencyKey, Owner, Question, Router
 from three_tier.interface.api.settings import Settings
 from three_tier.interface.api.testing import KEY, running
 from three_tier.interface.http.testing import caller
@@ -25,8 +25,10 @@ def routes() -> tuple[Router, Router]:
         return {"owner": owner}
 
     @closed.post("/summary")
-    async def summary(agent: Agent, owner: Owner, text: Annotated[str, Body(embed=True)]) -> str:
-        return (await agent.invoke(owner, Question(message=f"Sum up: {text}", history=[]))).reply
+    async def summary(
+        agent: Agent, owner: Owner, text: Annotated[str, Body(embed=True)], key: IdempotencyKey = None
+    ) -> str:
+        return (await agent.invoke(owner, Question(message=f"Sum up: {text}", history=[]), key)).reply
 
     @nested.get("/nested")
     async def in_another() -> str:
@@ -74,6 +76,13 @@ async def test_handler_knows_who_calls_and_can_ask_the_agent() -> None:
         assert (await api.caller.post("/v1/summary", json={"text": "a long text"})).json() == "Short."
         assert api.agent.heard == ["Sum up: a long text"]
         assert api.agent.requests[-1].headers["X-Thread-Owner"] == "api:tester"
+
+
+async def test_retry_with_the_key_of_the_caller_gets_the_same_reply() -> None:
+    async with running(*routes()) as api:
+        keys = [{"Idempotency-Key": key} for key in ("k1", "k1", "k2")]
+        answers = [await api.caller.post("/v1/summary", json={"text": "?"}, headers=key) for key in keys]
+    assert [answer.json() for answer in answers] == ["1 Sum up: ?", "1 Sum up: ?", "2 Sum up: ?"]
 
 
 async def test_errors_are_problem_documents() -> None:

@@ -7,9 +7,10 @@ from three_tier.interface.api.gate import Agent, Owner
 from three_tier.interface.api.problems import Connection
 from three_tier.interface.api.routes import Router
 from three_tier.interface.api.settings import Settings
+from three_tier.interface.api.threads import IdempotencyKey
 from three_tier.interface.http.serving import serve
 
-__all__ = ["Agent", "AgentClient", "Owner", "Question", "Refused", "Reply", "Router", "run"]
+__all__ = ["Agent", "AgentClient", "IdempotencyKey", "Owner", "Question", "Refused", "Reply", "Router", "run"]
 
 
 def run(*own: Router) -> int:

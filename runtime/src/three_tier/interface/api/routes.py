@@ -28,7 +28,7 @@ class Router(APIRouter):
     def __init__(self, *, prefix: str = "", tags: list[str | Enum] | None = None, public: bool = False) -> None:
         super().__init__(
             prefix=prefix,
-            tags=tags or ["Own"],
+            tags=tags,
             route_class=PublicRoute if public else GatedRoute,
             dependencies=None if public else [bearer],
             responses={status: found for status, found in REFUSED.items() if status != UNAUTHORIZED or not public},
