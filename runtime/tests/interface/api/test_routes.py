@@ -78,11 +78,13 @@ async def test_handler_knows_who_calls_and_can_ask_the_agent() -> None:
         assert api.agent.requests[-1].headers["X-Thread-Owner"] == "api:tester"
 
 
-async def test_retry_with_the_key_of_the_caller_gets_the_same_reply() -> None:
+async def test_the_key_of_the_caller_reaches_the_agent() -> None:
     async with running(*routes()) as api:
-        keys = [{"Idempotency-Key": key} for key in ("k1", "k1", "k2")]
-        answers = [await api.caller.post("/v1/summary", json={"text": "?"}, headers=key) for key in keys]
-    assert [answer.json() for answer in answers] == ["1 Sum up: ?", "1 Sum up: ?", "2 Sum up: ?"]
+        for key in ("k1", "k1", "k2"):
+            await api.caller.post("/v1/summary", json={"text": "?"}, headers={"Idempotency-Key": key})
+        answer = await api.caller.post("/v1/summary", json={"text": "?"}, headers={"Idempotency-Key": "not a key"})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "header.Idempotency-Key")
+        assert api.agent.keys == ["k1", "k1", "k2"]
 
 
 async def test_errors_are_problem_documents() -> None:
