@@ -21,7 +21,8 @@ export async function bareStack(folder: string, ours: Stack, database: DatabaseI
   const root = path.join(folder, `${ours.name}-bare`);
   const name = path.basename(root);
   cpSync(path.join(import.meta.dirname, 'peers/bare'), root, { recursive: true });
-  cpSync(path.join(ours.folder, 'agent/health.sh'), path.join(root, 'health.sh'));
+  const health = 'three_tier/common/health.sh';
+  cpSync(path.join(ours.folder, 'agent', health), path.join(root, health));
   const { services } = JSON.parse(await ours.compose('config', '--format', 'json'));
   const [agent, store] = [services[`${ours.name}-agent`], services[`${ours.name}-${databases[database].service}`]];
   const { environment, data, test } = DATABASES[database];

@@ -141,7 +141,7 @@ async function python(stack: Stack, ...words: string[]): Promise<string> {
 
 async function measureImports(stack: Stack): Promise<Imports> {
   const timed =
-    'import time; start = time.monotonic(); import main, runner; print(time.process_time(), time.monotonic() - start)';
+    'import time; start = time.monotonic(); import asyncio, main; asyncio.run(main.load().__aenter__()); print(time.process_time(), time.monotonic() - start)';
   const [wall, cpu]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     const [used = 0, passed = 0] = (await python(stack, '-c', timed)).split(' ').map(Number);
@@ -150,7 +150,9 @@ async function measureImports(stack: Stack): Promise<Imports> {
   }
   const each = new Map<string, number[]>();
   for (let round = 0; round < rounds; round++) {
-    for (const [name, time] of perPackage(await python(stack, '-X', 'importtime', '-c', 'import main, runner'))) {
+    for (const [name, time] of perPackage(
+      await python(stack, '-X', 'importtime', '-c', 'import asyncio, main; asyncio.run(main.load().__aenter__())'),
+    )) {
       each.set(name, [...(each.get(name) ?? []), time]);
     }
   }

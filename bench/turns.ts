@@ -53,9 +53,9 @@ const { rounds, sizes, names } = readOptions({
 const bases = sizes.length > 2 ? [0, 1] : [0];
 if (sizes.some((size) => size < 4 || size % 2)) throw new Error('A size is an even number of messages, at least 4.');
 
-/** Runs transfer.py, which moves what is remembered, in the agent's container. */
+/** Runs what moves all that is remembered, in the agent's container. */
 async function transfer(stack: Stack, command: string): Promise<void> {
-  const line = `docker compose exec -T ${stack.name}-agent python transfer.py ${command}`;
+  const line = `docker compose exec -T ${stack.name}-agent python main.py ${command}`;
   const { status, output } = await execute(stack.folder, 'bash', ['-c', line]);
   if (status !== 0) throw new Error(output);
 }

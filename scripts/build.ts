@@ -20,6 +20,10 @@ cpSync(path.join(ROOT, 'generators'), path.join(ROOT, target, 'generators'), {
   recursive: true,
   filter: (source) => !source.endsWith('.ts') && !LITTER.test(source),
 });
+cpSync(path.join(ROOT, 'runtime/src'), path.join(ROOT, target, 'runtime/src'), {
+  recursive: true,
+  filter: (source) => !LITTER.test(source),
+});
 for (const part of ['operations', 'inside', 'three-tier']) {
   cpSync(path.join(ROOT, 'ops', part), path.join(ROOT, target, 'ops', part), {
     recursive: true,

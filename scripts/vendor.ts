@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '..');
-const TEMPLATES = path.join(ROOT, 'generators/interface/interfaces/web/templates/interface/static/vendor');
+const TEMPLATES = path.join(ROOT, 'runtime/src/three_tier/interface/web/static/vendor');
 const TARGET = process.argv[2] ?? TEMPLATES;
 
 const LIBRARIES = [

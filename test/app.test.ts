@@ -120,15 +120,6 @@ describe('three-tier', () => {
     assert.ok(existsSync(path.join(cwd, 'agents/lyco')));
   });
 
-  it('takes the port for the agent that an interface would have which has none', async () => {
-    const cwd = temporaryFolder();
-    const words = ['lyco', '--yes', '--interface', 'telegram', '--agent-port', '8080'];
-    assert.equal((await run(cwd, 'app', words)).exitCode, 0);
-    const { exitCode, lines } = await run(path.join(cwd, 'agents/lyco'), 'interface', ['--interface', 'api', '--yes']);
-    assert.equal(exitCode, 1);
-    assert.deepEqual(lines, ["--agent-port: 8080 is the interface's port already; use another one."]);
-  });
-
   it('has extras where they are asked for, keeps them, and takes them out again', async () => {
     const cwd = temporaryFolder();
     const project = path.join(cwd, 'agents/lyco');
@@ -145,6 +136,15 @@ describe('three-tier', () => {
     assert.deepEqual([stored(), there()], ['transfer', extras.slice(2)], 'another tier keeps it');
     await run(project, 'update', ['--with', 'none']);
     assert.deepEqual([stored(), there()], ['none', []]);
+  });
+
+  it('takes the port for the agent that an interface would have which has none', async () => {
+    const cwd = temporaryFolder();
+    const words = ['lyco', '--yes', '--interface', 'telegram', '--agent-port', '8080'];
+    assert.equal((await run(cwd, 'app', words)).exitCode, 0);
+    const { exitCode, lines } = await run(path.join(cwd, 'agents/lyco'), 'interface', ['--interface', 'api', '--yes']);
+    assert.equal(exitCode, 1);
+    assert.deepEqual(lines, ["--agent-port: 8080 is the interface's port already; use another one."]);
   });
 
   it('gives every file an explicit mode, whatever the umask', async () => {

@@ -48,7 +48,7 @@ TOOLS = [add, now, loaves_left]`,
   ['.env.template', 'AGENT_MEMORY=512m', 'AGENT_MEMORY=1g'],
   ['README.md', 'An agent in three tiers', 'The assistant of our bakery, an agent in three tiers'],
   ['init-tables.sql', 'create index', 'create index messages_of_role on messages (role);\ncreate index'],
-  ['interface/bot.py', 'I can read text only.', 'I can read text only; call us about pictures.'],
+  ['interface/bot.py', 'Show your id and that of this chat.', 'Show who you are.'],
 ];
 
 function edit(project: string, file: string, before: string | RegExp, after: string): void {

@@ -180,7 +180,7 @@ describe('a generator of another package', () => {
     await run(cwd, 'app', ['lyco', '--yes', '--database', 'redis']);
     const target = path.join(temporaryFolder(), 'lyco');
     mkdirSync(target);
-    const former = path.join(target, 'agent/postgres.py');
+    const former = path.join(target, 'agent/three_tier/agent/postgres/memory.py');
     await foreign(target, {
       initializing: (generator) => compose(generator, 'agent', { yes: true }),
       async writing(generator) {
@@ -351,14 +351,14 @@ describe('what goes wrong in a composed run', () => {
     const steps: Steps = {
       initializing: (generator) => compose(generator, 'agent', { yes: true, name: 'lyco' }),
       writing(generator) {
-        generator.fs.append(path.join(cwd, 'agent/postgres.py'), '# theirs\n');
+        generator.fs.append(path.join(cwd, 'agent/three_tier/agent/postgres/memory.py'), '# theirs\n');
         return compose(generator, 'db', { yes: true, database: 'redis' });
       },
     };
     await refused(
       cwd,
       steps,
-      /agent\/postgres\.py: another generator has changed it, and a tier composed later does without it/,
+      /agent\/three_tier\/agent\/postgres\/memory\.py: another generator has changed it, and a tier composed later does without it/,
     );
   });
 

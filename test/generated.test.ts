@@ -97,7 +97,8 @@ for (const combination of combinations) {
         assert.match(contents, /[^\n]\n$/, `${file} ends with one newline`);
         assert.doesNotMatch(contents, /[ \t]\n/, `${file} has blanks at the end of a line`);
         assert.doesNotMatch(contents, /\r/, `${file} has a carriage return`);
-        if (!file.endsWith('.py')) assert.doesNotMatch(contents, /\n\n\n/, `${file} has two blank lines in a row`);
+        const prose = contents.replace(/^```python\n[\s\S]*?^```$/gm, '(code)');
+        if (!file.endsWith('.py')) assert.doesNotMatch(prose, /\n\n\n/, `${file} has two blank lines in a row`);
       }
     });
 
@@ -123,7 +124,7 @@ for (const combination of combinations) {
         );
       for (const tier of ['agent', 'interface']) {
         const read = files
-          .filter(([file]) => path.dirname(file) === tier)
+          .filter(([file]) => file.startsWith(`${tier}/`))
           .flatMap(([, contents]) => [...contents.matchAll(/^class \w+\(\w*Settings\):\n((?:(?: {4}.*)?\n)+)/gm)])
           .flatMap(([, body = '']) => [...body.matchAll(/^ {4}([a-z_]+): /gm)])
           .map(([, field = '']) => field.toUpperCase())

@@ -20,7 +20,7 @@ describe('the health check of a tier', () => {
     await once(server.listen(0, '127.0.0.1'), 'listening');
     ({ port } = server.address() as { port: number });
     script = path.join(temporaryFolder(), 'health.sh');
-    const contents = readFileSync(path.join(ROOT, 'generators/shared/python/health.sh'), 'utf8');
+    const contents = readFileSync(path.join(ROOT, 'runtime/src/three_tier/common/health.sh'), 'utf8');
     const impatient = contents.replace(/^PATIENCE=4 /m, 'PATIENCE=0.2 ');
     assert.notEqual(impatient, contents);
     writeFileSync(script, impatient);

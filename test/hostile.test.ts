@@ -145,13 +145,11 @@ describe('a project on a difficult disk', () => {
   it('does not get a file back that its owner deleted, and is told so', async () => {
     const project = await newProject();
     rmSync(path.join(project, '.env.template'));
-    rmSync(path.join(project, 'interface/tests'), { recursive: true });
+    rmSync(path.join(project, 'agent/tests'), { recursive: true });
     const { exitCode, lines } = await run(project, 'app', CHANGE);
     assert.equal(exitCode, 0);
-    assert.ok(
-      lines.includes(' you deleted .env.template') && lines.includes(' you deleted interface/tests/conftest.py'),
-    );
-    assert.ok(!existsSync(path.join(project, '.env.template')) && !existsSync(path.join(project, 'interface/tests')));
+    assert.ok(lines.includes(' you deleted .env.template') && lines.includes(' you deleted agent/tests/conftest.py'));
+    assert.ok(!existsSync(path.join(project, '.env.template')) && !existsSync(path.join(project, 'agent/tests')));
   });
 
   it('keeps the line ends that it was checked out with, and the edits', async () => {

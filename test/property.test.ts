@@ -48,7 +48,7 @@ const SHARED = [
     'ops/operations/project.py',
     'ops/operations/kinds.py',
   ],
-  ...['agent/memory.py', 'agent/logic.py', 'agent/requirements.txt', 'interface/Dockerfile', 'interface/settings.py'],
+  ...['agent/main.py', 'agent/logic.py', 'agent/requirements.txt', 'interface/Dockerfile', 'interface/main.py'],
 ];
 
 const id = (registry: object) => fc.constantFrom(...Object.keys(registry));

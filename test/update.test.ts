@@ -95,6 +95,22 @@ for (const fixture of fixtures) {
       assert.deepEqual([again.exitCode, again.lines], [0, ['lyco is up to date.']]);
     });
 
+    it('takes an edit along to where a file is now, and leaves one that does not fit where it is', async () => {
+      const project = unpackFixture(fixture);
+      appendFileSync(path.join(project, 'agent/metrics.py'), '\n# our own line\n');
+      writeFileSync(path.join(project, 'agent/turns.py'), '# all our own\n');
+      const { exitCode, lines } = await run(project, 'update');
+      assert.equal(exitCode, 0, lines.join('\n'));
+      const after = readTree(project);
+      assert.match(after.get('agent/three_tier/agent/metrics.py') ?? '', /\n# our own line\n$/);
+      assert.ok(!after.has('agent/metrics.py'));
+      assert.ok(lines.includes('      merged agent/three_tier/agent/metrics.py'), lines.join('\n'));
+      assert.equal(after.get('agent/turns.py'), '# all our own\n');
+      assert.ok(lines.some((line) => line.endsWith(' agent/turns.py') && !line.includes('removed')));
+      const again = await run(project, 'update');
+      assert.deepEqual([again.exitCode, again.lines], [0, ['lyco is up to date.']]);
+    });
+
     it('keeps a file whose edit collides, with the new one beside it, and ends with code 1', async () => {
       const project = unpackFixture(fixture);
       writeFileSync(path.join(project, '.gitignore'), 'mine\n');

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { readTree, temporaryFolder } from './support/folders.ts';
 import { ROOT } from './support/generate.ts';
 
-const VENDOR = path.join(ROOT, 'generators/interface/interfaces/web/templates/interface/static/vendor');
+const VENDOR = path.join(ROOT, 'runtime/src/three_tier/interface/web/static/vendor');
 
 it('the libraries of the web page are those of the pinned packages, unchanged', () => {
   const fresh = path.join(temporaryFolder(), 'vendor');

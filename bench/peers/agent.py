@@ -23,10 +23,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from logic import build_graph
-from model import ModelSettings, build_model
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
+from three_tier.agent.langgraph.model import ModelSettings, build_model
 
 STORE = os.environ["STORE"]
 POOL = 10  # connections, as many as our agent's

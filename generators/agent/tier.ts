@@ -1,8 +1,7 @@
 import path from 'node:path';
-import { type DatabaseId, databases } from '../db/databases/index.ts';
 import { checkDatabase, databaseTier } from '../db/tier.ts';
 import { kindQuestion, portQuestion } from '../shared/questions.ts';
-import { HTTP, PYTHON, type Tier } from '../shared/tier.ts';
+import type { Tier } from '../shared/tier.ts';
 import { type LogicId, logics } from './logics/index.ts';
 
 /** Tier 2, the agent. What it remembers with is made for its database, so it must know that. */
@@ -24,5 +23,5 @@ export const agentTier: Tier = {
     path.join(logics[logic as LogicId].folder, 'templates'),
     path.join(import.meta.dirname, 'locks', `${database}-${logic}`),
   ],
-  shared: ({ database }) => [PYTHON, HTTP, path.join(databases[database as DatabaseId].folder, 'templates/agent')],
+  runtime: ({ database, logic }) => ['common', 'common/http', 'agent', `agent/${database}`, `agent/${logic}`],
 };

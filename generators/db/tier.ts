@@ -18,7 +18,7 @@ export const databaseTier: Tier = {
     path.join(import.meta.dirname, 'templates'),
     path.join(databases[database as DatabaseId].folder, 'templates'),
   ],
-  shared: () => [],
+  runtime: () => [],
 };
 
 /**

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { UsageError } from '../shared/errors.ts';
 import { type Answers, type KnownAnswers, kindQuestion, portQuestion } from '../shared/questions.ts';
-import { HTTP, PYTHON, type Tier } from '../shared/tier.ts';
+import type { Tier } from '../shared/tier.ts';
 import { type InterfaceId, interfaces } from './interfaces/index.ts';
 import type { Interface } from './interfaces/interface.ts';
 
@@ -18,17 +18,23 @@ export const interfaceTier: Tier = {
     interfacePort: answers.interfacePort,
   }),
   folders: (answers) => {
-    const { folder, parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
+    const { folder }: Interface = interfaces[answers.interface as InterfaceId];
     return [
       path.join(import.meta.dirname, 'templates'),
-      ...parts.map((part) => path.join(import.meta.dirname, 'parts', part, 'templates')),
       path.join(folder, 'templates'),
       path.join(import.meta.dirname, 'locks', answers.interface as InterfaceId),
     ];
   },
-  shared: (answers) => {
+  runtime: (answers) => {
     const { parts = [] }: Interface = interfaces[answers.interface as InterfaceId];
-    return parts.includes('http') ? [PYTHON, HTTP] : [PYTHON];
+    const common = parts.map((part) => `common/${part}`);
+    return [
+      'common',
+      ...common,
+      'interface',
+      'interface/testing',
+      ...[...parts, answers.interface].map((part) => `interface/${part}`),
+    ];
   },
 };
 

@@ -1,6 +1,7 @@
 import { diff3Merge } from 'node-diff3';
 import { BASELINE, type Baseline } from './baseline.ts';
 import { checkFolders, type Found, look } from './disk.ts';
+import { movedTo } from './moves.ts';
 import type { ProjectFile } from './overlay.ts';
 import { settledDigests, withDigests } from './pins.ts';
 
@@ -39,14 +40,17 @@ export function compare(root: string, files: readonly ProjectFile[], { files: la
   const generated = new Set(files.map((file) => file.path));
   const gone = [...last].filter(([file]) => !generated.has(file));
   checkFolders(root, [BASELINE, ...generated, ...gone.map(([file]) => file)]);
+  const moved = new Map(gone.flatMap(([file, base]) => compareMoved(root, file, base, files)));
   return [
     ...files.map((file) => {
+      const carried = moved.get(file.path);
+      if (carried) return carried;
       const found = look(root, file.path);
       // What the owner kept of an earlier choice, and has deleted since, is generated like any new file.
       const base = last.get(file.path) ?? (found.digest ? left.get(file.path) : undefined);
       return compareFile(file, found, base);
     }),
-    ...gone.flatMap(([file, base]) => compareGone(file, look(root, file), base)),
+    ...gone.flatMap(([file, base]) => moved.get(file) ?? compareGone(file, look(root, file), base)),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
@@ -78,6 +82,29 @@ function compareFile(file: ProjectFile, found: Found, base: string | undefined):
   const merged = merge(text, base ?? '', ours);
   if (merged.text === text) return change('keep');
   return change(merged.conflict ? 'conflict' : 'merge', merged.text);
+}
+
+/**
+ * What is edited in a file goes along to where the file is now: two changes, by their paths, or none where the edit does not
+ * fit what is generated there, or there is none.
+ */
+function compareMoved(root: string, from: string, base: string, files: readonly ProjectFile[]): [string, Change][] {
+  const { digest, text: theirs, mode } = look(root, from);
+  const target = movedTo(
+    from,
+    files.map(({ path }) => path),
+  );
+  const file = files.find(({ path }) => path === target);
+  if (!file || theirs === undefined || look(root, file.path).digest) return [];
+  const { text, restore } = withoutCarriageReturns(theirs);
+  const merged = merge(text, base, file.contents);
+  if (text === base || merged.conflict) return [];
+  const { path, contents: ours } = file;
+  const carried = { path, ours, digest: undefined, mode: keptMode(mode, file.mode), result: restore(merged.text) };
+  return [
+    [path, { ...carried, action: 'merge' }],
+    [from, { path: from, action: 'remove', digest, mode, theirs }],
+  ];
 }
 
 function compareGone(path: string, { digest, text: theirs, mode }: Found, base: string): Change[] {

@@ -4,10 +4,9 @@ import { type ProjectFile, renderOverlay } from './overlay.ts';
 import type { Answers, KnownAnswers, Question } from './questions.ts';
 import { hasFile, type TierId, type Tiers } from './tiers.ts';
 
-/** What every tier has that is written in Python. */
-export const PYTHON = path.join(import.meta.dirname, 'python');
-/** What every tier has that answers HTTP requests of others. */
-export const HTTP = path.join(import.meta.dirname, 'http');
+/** The Python package that is the machinery of the tiers in Python, and what a project calls it. */
+const RUNTIME = path.join(import.meta.dirname, '../../runtime/src/three_tier');
+const PACKAGE = 'three_tier';
 
 /** What one tier of a project is made from. */
 export interface Tier {
@@ -22,8 +21,8 @@ export interface Tier {
   readonly facts: (answers: KnownAnswers) => Facts;
   /** The folders of templates that make it up, laid out as the project. */
   readonly folders: (answers: KnownAnswers) => string[];
-  /** Those that belong to other tiers too, laid out as the folder of this tier. */
-  readonly shared: (answers: KnownAnswers) => string[];
+  /** The parts of the runtime that it is made of, as the folders of the package are called: `common/http`. */
+  readonly runtime: (answers: KnownAnswers) => string[];
 }
 
 /** The questions whose answers make a tier. */
@@ -36,6 +35,17 @@ export function renderTier(tier: Tier, answers: KnownAnswers, tiers: Tiers, data
   const isWanted = (file: string) => hasFile(file, tier.id, tiers);
   return [
     ...tier.folders(answers).flatMap((folder) => renderOverlay(folder, data, isWanted)),
-    ...tier.shared(answers).flatMap((folder) => renderOverlay(folder, data, isWanted, tier.id)),
+    ...renderRuntime(tier.id, new Set(tier.runtime(answers)), data),
   ];
+}
+
+function renderRuntime(tier: TierId, parts: ReadonlySet<string>, data: TemplateData): ProjectFile[] {
+  if (parts.size === 0) return [];
+  const target = `${tier}/${PACKAGE}`;
+  return renderOverlay(RUNTIME, data, (file) => parts.has(partOf(file.slice(target.length + 1))), target);
+}
+
+/** The part that a file of the runtime belongs to: a folder in it, or a folder in such a one with all that it holds. */
+function partOf(file: string): string {
+  return file.split('/').slice(0, -1).slice(0, 2).join('/');
 }

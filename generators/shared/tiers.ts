@@ -27,13 +27,13 @@ export function missingFrom(tiers: Tiers): TierId[] {
 
 /**
  * Whether a project that has `tiers` gets this file from the tier `owner`. A tier alone writes into its folder: the
- * agent's memory, which a database has a template for, comes with the agent. What stands in ops/ starts, checks or
- * moves all three tiers, so it comes with the last.
+ * agent's memory, which a database has a template for, comes with the agent. What stands in ops/ starts, checks or moves
+ * all three tiers, and the pages in docs/ speak of them, so they come with the last.
  */
 export function hasFile(file: string, owner: TierId, tiers: Tiers): boolean {
   const [folder] = file.split('/');
   if (isTier(folder)) return folder === owner;
-  return folder !== 'ops' || missingFrom(tiers).length === 0;
+  return !['ops', 'docs'].includes(folder ?? '') || missingFrom(tiers).length === 0;
 }
 
 /** What the tiers have in common, however many there are; everything else that is common needs all three. */

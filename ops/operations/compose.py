@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -67,22 +67,30 @@ class Compose:
         self.docker.programs.follow(*self.command(*words), **variables)
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        """The Compose files with the settings in them, secrets too. Raises Failure where they do not fit."""
+    def _resolved(self) -> str:
         asked = {"x-settings": {name: f"${{{name}-}}" for name in self.settings}}
         command = self.command("--file", "-", "config", "--format", "json")
         try:
-            config: dict[str, Any] = _undoubled(json.loads(self.docker.programs.ask(*command, given=json.dumps(asked))))
+            return self.docker.programs.ask(*command, given=json.dumps(asked))
         except CommandFailed as failed:
             self.docker.programs.console.say(failed.output.strip())
             files = " and ".join(file.name for file in self.files)
             raise Failure(f"the settings in {self.env_file} do not fit {files}: {failed}") from None
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The Compose files with the settings in them, secrets too. Raises Failure where they do not fit."""
+        config: dict[str, Any] = _undoubled(json.loads(self._resolved))
         return config
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """What tells the settings of each service from others, as Compose compares them."""
-        lines = self.ask("config", "--hash", "*").splitlines()
+        """What tells the settings of each service from others, as Compose compares them.
+
+        By itself it leaves the files out that `env_file` names, so it gets what it has made of them.
+        """
+        command = replace(self, files=(Path("-"),)).command("config", "--hash", "*")
+        lines = self.docker.programs.ask(*command, given=self._resolved).splitlines()
         return dict(map(str.split, lines))
 
     @property

@@ -154,7 +154,6 @@ class _Deployment:
 
     def check(self) -> None:
         """See that the settings fit, that nothing else has the name, and that the ports are free. Raises Failure."""
-        together(lambda: self.compose.config, lambda: self.compose.hashes)
         check_settings(self.context, self.compose)
         self.refuse_to_replace_others()
         preflight.check_replicas(self.context, self.compose)

@@ -49,7 +49,7 @@ def check_compose(docker: Docker) -> None:
     said = docker.programs.attempt("docker", "compose", "version", "--short")
     if said.status != 0:
         raise Failure("Docker Compose is not installed: https://docs.docker.com/compose/install/linux/")
-    require("Docker Compose", said.out.strip(), (2, 20), INSTALL)
+    require("Docker Compose", said.out.strip(), (2, 24), INSTALL)
 
 
 def require(what: str, version: str, least: tuple[int, int], advice: str) -> None:

@@ -1,6 +1,6 @@
 """export and import: all that is remembered, into a file that any kind of database can take, and out of it again.
 
-The work is done by agent/transfer.py, in a container of the agent beside the one that serves.
+The work is done by the agent, in a container of the agent beside the one that serves.
 """
 
 import hashlib
@@ -53,12 +53,12 @@ class _Mover:
     def check(self, path: Path) -> None:
         """See that a file is whole, which needs nothing but the image. Raises CommandFailed."""
         run = ("run", "--rm", "--interactive", "--read-only", "--network", "none", f"{self.compose.name}-agent:{TAG}")
-        self.context.programs.pipe("docker", *run, "python", "transfer.py", "check", pieces=_pieces(path))
+        self.context.programs.pipe("docker", *run, "python", "main.py", "check", pieces=_pieces(path))
 
     def move(self, command: str, *, source: Path | None = None, sink: Callable[[bytes], Any] | None = None) -> None:
-        """A command of agent/transfer.py, between two files. Raises CommandFailed."""
+        """A command of the agent, between two files. Raises CommandFailed."""
         pieces = _pieces(source) if source else iter(())
-        program = ("docker", "exec", "--interactive", self.name, "python", "transfer.py", command)
+        program = ("docker", "exec", "--interactive", self.name, "python", "main.py", command)
         self.context.programs.pipe(*program, pieces=pieces, sink=sink)
 
     def stop_tiers(self) -> None:

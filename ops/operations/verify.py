@@ -75,7 +75,7 @@ def command(context: Context, *, as_json: bool) -> None:
 
 
 def _all(context: Context, compose: Compose, crashes_since: float) -> list[Result]:
-    together(lambda: compose.config, lambda: compose.hashes)
+    _ = compose.hashes  # before the checks ask for them at the same time
     view = View(context, compose, crashes_since)
     if not view.containers:
         return [_run(CHECKS[0], view)]

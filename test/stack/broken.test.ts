@@ -13,7 +13,7 @@ import { freePorts } from '../support/ports.ts';
 /** What each logic does with a message: code that breaks is put above this line. */
 const DOING: Record<LogicId, { line: string; said: string }> = {
   langgraph: {
-    line: '        return {"messages": [await thinker.ainvoke([SystemMessage(PROMPT), *state["messages"]])]}\n',
+    line: '        return {"messages": await thinker.ainvoke([SystemMessage(PROMPT), *state["messages"]])}\n',
     said: 'state["messages"][-1].text',
   },
   business: { line: '    try:\n        return await commands.carry_out(request)\n', said: 'request.message' },
@@ -63,7 +63,7 @@ for (const logic of Object.keys(logics) as LogicId[]) {
           assert.deepEqual([status, body.detail], [500, 'The agent could not answer.']);
         }
         assert.ok(await client.insist(await client.newThread(), 'hello'));
-        assert.match(await log(), /"reason": "(?:the logic|a task) raised \w+".*\/app\/logic\.py:\d+/);
+        assert.match(await log(), /"reason": "(?:the logic|a task) raised \w+".*\/app\/logic\.py\\", line \d+/);
         assert.equal(await restarts(), 0);
       });
     }

@@ -107,8 +107,8 @@ describe('./deploy.sh before anything is started', () => {
       message: /Docker Compose is not installed: https/,
     },
     'Compose is too old': {
-      instead: { docker: 'if [[ $1 == version ]]; then echo 28.0.1; else echo v2.19.1; fi' },
-      message: /Compose is v2\.19\.1, but 2\.20 or newer/,
+      instead: { docker: 'if [[ $1 == version ]]; then echo 28.0.1; else echo v2.23.3; fi' },
+      message: /Compose is v2\.23\.3, but 2\.24 or newer/,
     },
   };
   for (const [what, { instead, message }] of Object.entries(stubs)) {
@@ -433,7 +433,7 @@ describe('./deploy.sh with something that runs', () => {
     },
     'never turns healthy': {
       breakIt: () => {
-        replaceIn('agent/routes.py', 'await _memory(request).ping()', 'raise Unavailable("never")');
+        replaceIn('agent/three_tier/agent/routes.py', 'await _memory(request).ping()', 'raise Unavailable("never")');
         for (const [old, soon] of [
           ['start_period: 20s', 'start_period: 1s'],
           ['interval: 10s', 'interval: 1s'],
@@ -445,7 +445,12 @@ describe('./deploy.sh with something that runs', () => {
       reason: /it was running, unhealthy/,
     },
     'answers with an error': {
-      breakIt: () => replaceIn('agent/runner.py', 'Message("assistant", reply,', 'Message("assistant", no_such_name,'),
+      breakIt: () =>
+        replaceIn(
+          'agent/three_tier/agent/business/runner.py',
+          'Message("assistant", reply,',
+          'Message("assistant", no_such_name,',
+        ),
       reason: /POST \/invoke: 500[\s\S]*healthy, but did not answer as it should/,
     },
   };

@@ -397,8 +397,8 @@ describe('hostile visitors of the page', () => {
   const OPEN = ['GET /', 'GET /health', 'GET /live', 'GET /session', 'POST /session', 'DELETE /session'];
   const LIST = `
 import json
-from app import create_app
-from settings import Settings
+from three_tier.interface.web.app import create_app
+from three_tier.interface.web.settings import Settings
 paths = create_app(Settings()).app.openapi()["paths"]
 print(json.dumps([[method.upper(), path] for path, methods in paths.items() for method in methods]))
 `;

@@ -78,13 +78,13 @@ describe('all that is remembered, moved from each kind of database to each other
       const invented = invent(prefix, 20, 12);
       const [given, moved, back] = ['given', 'moved', 'back'].map((what) => path.join(folder, `${prefix}-${what}`));
       writeArchive(given as string, invented);
-      await source.move(`python transfer.py import <${given}`);
+      await source.move(`python main.py import <${given}`);
       const took = await seconds(async () => {
-        await source.move(`python transfer.py export >${moved}`);
-        await target.move(`python transfer.py import <${moved}`);
+        await source.move(`python main.py export >${moved}`);
+        await target.move(`python main.py import <${moved}`);
       });
-      await target.move(`python transfer.py import <${moved}`); // once more, and nothing is there twice
-      await target.move(`python transfer.py export >${back}`);
+      await target.move(`python main.py import <${moved}`); // once more, and nothing is there twice
+      await target.move(`python main.py export >${back}`);
       assert.deepEqual(readArchive(back as string, prefix), rounded(invented));
       const all = readArchive(moved as string);
       figures.push({
@@ -154,7 +154,7 @@ describe('a project that holds data, changed to another kind of database', () =>
     pages = await readPages();
     const given = path.join(temporaryFolder(), 'given');
     writeArchive(given, invented);
-    const fill = `docker compose exec -T moved-agent python transfer.py import <${given}`;
+    const fill = `docker compose exec -T moved-agent python main.py import <${given}`;
     const { status, output } = await execute(stack.folder, 'bash', ['-c', fill]);
     assert.equal(status, 0, output);
   });
@@ -200,14 +200,14 @@ describe('a project that holds data, changed to another kind of database', () =>
     const ended = once(importing, 'exit');
     const mover = `${stack.name}-transfer`;
     const holdsSomething = async () => {
-      const { output } = await execute('/', 'docker', ['exec', mover, 'python', 'transfer.py', 'empty']);
+      const { output } = await execute('/', 'docker', ['exec', mover, 'python', 'main.py', 'empty']);
       return /holds threads already/.test(output);
     };
     await until('the first thread is there', 120, holdsSomething);
     process.kill(-(importing.pid as number), 'SIGKILL');
     await ended;
     const partial = path.join(temporaryFolder(), 'partial');
-    await execute('/', 'bash', ['-c', `docker exec ${mover} python transfer.py export >${partial}`]);
+    await execute('/', 'bash', ['-c', `docker exec ${mover} python main.py export >${partial}`]);
     const there = countMessages(readArchive(partial));
     assert.ok(there > 0 && there <= countMessages(readArchive(file)), `${there} messages were there`);
 

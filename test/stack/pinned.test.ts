@@ -70,7 +70,7 @@ describe('images that are pinned by digest', () => {
 
   it('are named by tag and digest in what a release generates', async () => {
     const release = temporaryFolder();
-    for (const part of ['bin', 'generators', 'ops']) {
+    for (const part of ['bin', 'generators', 'ops', 'runtime']) {
       cpSync(path.join(ROOT, 'build', part), path.join(release, 'build', part), { recursive: true });
     }
     cpSync(path.join(ROOT, 'package.json'), path.join(release, 'package.json'));

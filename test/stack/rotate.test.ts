@@ -13,10 +13,10 @@ import { freePorts } from '../support/ports.ts';
 import { Traffic } from '../support/traffic.ts';
 
 /** Logs in as the agent does, by the password in its environment. */
-const AS_AGENT = `
+const asAgent = (database: DatabaseId) => `
 import asyncio
-from memory import build_memory
-from settings import Settings
+from three_tier.agent.${database} import build_memory
+from three_tier.agent.settings import Settings
 
 async def main():
     memory = build_memory(Settings())
@@ -73,7 +73,7 @@ for (const database of Object.keys(databases) as DatabaseId[]) {
 
     async function agentIsLetIn(password: string): Promise<boolean> {
       const command = ['env', `DATABASE_PASSWORD=${password}`, 'python', '-'];
-      const { status, output } = await stack.inside('agent', command, AS_AGENT);
+      const { status, output } = await stack.inside('agent', command, asAgent(database));
       if (status !== 0) assert.match(output, /DB_PASSWORD/, 'it is refused, not away');
       return status === 0;
     }

@@ -10,8 +10,11 @@ import type { Secret } from '../../shared/kinds.ts';
  *     environment.yml.ejs those of them that are no secrets, which stack.yml has too; may be empty
  *     env.ejs             its variables, as they stand in .env.template; may be empty
  *     readme.md.ejs       its section of the project's README
- *     templates/agent/    logic.py, which the owner edits, and runner.py, which the rest of the agent calls:
- *                         `answer(history, question, metadata)` and `stream(history, question, metadata)`
+ *     templates/agent/    logic.py and its tests, which are the owner's
+ *     templates/docs/howto/  pages on what can be changed; the tests run their examples
+ *
+ * What runs it is a package of the same name in `runtime/src/three_tier/agent/`, whose `load` gives a `Logic`
+ * (contract.py there).
  */
 export interface Logic {
   /** As people write it. */

@@ -13,7 +13,6 @@ import type { Secret } from '../../shared/kinds.ts';
  *     templates/          its files, laid out as in the project:
  *       init-….*          the initialisation, idempotent
  *       ops/swarm_database.sh  how it starts on Docker Swarm: its passwords are in files, its init files are applied
- *       agent/memory.py   the agent's memory on it: `build_memory(settings)` gives a `Memory` (agent/contract.py)
  *
  * Beside that, ops/ of this repository has files that are called after it, which a project gets with it:
  *
@@ -21,7 +20,9 @@ import type { Secret } from '../../shared/kinds.ts';
  *                                 class is called as the id is, with a capital letter
  *     inside/ID/                  programs for its shell, where there are any
  *
- * The suite in agent/tests/test_memory.py says what a memory must do, and runs unchanged against each.
+ * The agent's memory on it is a package of the same name in `runtime/src/three_tier/agent/`, whose `build_memory(settings)`
+ * gives a `Memory` (contract.py there). `runtime/tests/agent/test_memory.py` says what a memory must do, and runs unchanged
+ * against each.
  * After adding one, `npm run lock` compiles the requirements of its combinations.
  */
 export interface Database {

@@ -3,7 +3,7 @@ import type { Secret } from '../../shared/kinds.ts';
 /**
  * How people reach the agent: one folder beside this file, and one line in `index.ts`.
  *
- * The folder holds
+ * Its program is a package in `runtime/src/three_tier/interface/`, of the same name. The folder holds
  *
  *     index.ts              the facts below
  *     compose.yml.ejs       its part of the service in docker-compose.yml
@@ -11,7 +11,8 @@ import type { Secret } from '../../shared/kinds.ts';
  *     stack.yml.ejs         its ports in stack.yml, and how it is updated there
  *     env.ejs               its variables, as they stand in .env.template
  *     readme.md.ejs         its section of the project's README
- *     templates/interface/  its program, beside the client of the agent that all interfaces share
+ *     templates/interface/  what is its owner's: main.py, which hands the rest to the runtime, and sample tests
+ *     templates/docs/howto/ pages on what can be changed; the tests run their examples
  *
  * Beside that, ops/ of this repository has two files that are called after it, which a project gets with it:
  *
@@ -26,10 +27,8 @@ export interface Interface {
   readonly folder: string;
   /** Whether it listens on a port of the host, which INTERFACE_PORT names. */
   readonly hasPort?: boolean;
-  /** Folders in `parts/` that it is made of too: what several interfaces share, but not all. */
+  /** Folders beside its package that it is made of too: what several interfaces share, but not all. */
   readonly parts?: readonly string[];
-  /** Folders of its program that its image needs beside the modules. */
-  readonly assets?: readonly string[];
   /** The folder of its libraries from npm, whose versions a package.json there names. */
   readonly libraries?: string;
   /** Which of its secrets ops/three-tier rotate makes anew, as a clause of the README. */

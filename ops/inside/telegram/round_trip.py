@@ -6,13 +6,13 @@ The verification runs this in the container of the interface. It also asks the b
 import asyncio
 import json
 import sys
-from contextlib import redirect_stdout
 from http.client import HTTPConnection
 
-from agent_client import AgentClient, Refused
-from agent_types import Question
-from base_settings import InterfaceSettings, load
-from telegram_api import COMPLAINTS, OK, REFUSED
+from three_tier.common import log
+from three_tier.interface.agent_client import AgentClient, Refused
+from three_tier.interface.agent_types import Question
+from three_tier.interface.base_settings import InterfaceSettings, load
+from three_tier.interface.telegram.telegram_api import COMPLAINTS, OK, REFUSED
 
 OWNER = "telegram:ops-verify"
 QUESTION = "This is a test. Please answer with one word."
@@ -48,9 +48,9 @@ async def talk() -> None:
 
 
 if __name__ == "__main__":
+    log.configure("critical")  # what is printed is read
     try:
-        with redirect_stdout(sys.stderr):  # where the client of the agent logs; what is printed is what was found
-            asyncio.run(talk())
+        asyncio.run(talk())
         check_telegram()
     except Refused as refused:
         print(refused.detail)

@@ -5,8 +5,7 @@ export const web = {
   folder: import.meta.dirname,
   hasPort: true,
   parts: ['http'],
-  assets: ['static'],
-  libraries: 'interface/static/vendor',
+  libraries: 'interface/three_tier/interface/web/static/vendor',
   rotates: '`SESSION_SECRET`, so that everybody has to sign in again',
   secrets: [
     { variable: 'WEB_PASSWORD', prefix: '' },

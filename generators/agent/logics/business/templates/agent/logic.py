@@ -8,8 +8,8 @@ whose pattern fits gets the parts that the pattern captures, and what it returns
 
 import structlog
 
-from commands import Commands, Refused, Request, Unknown
 from shopping import ShoppingList, Thing, in_words, read_things
+from three_tier.agent.business import Commands, Refused, Request, Unknown
 
 log = structlog.get_logger("logic")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from commands import Refused
+from three_tier.agent.business import Refused
 
 MOST_THINGS = 100  # different ones on a list, and in one message
 MOST_OF_ONE = 999

@@ -9,19 +9,18 @@ so on until it replies:
               tools
 """
 
-import operator
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypedDict
 
-import structlog
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, SystemMessage
+from langchain_core.messages import AnyMessage, SystemMessage
 from langchain_core.tools import tool
 from langgraph.graph import START, StateGraph
+from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
-log = structlog.get_logger("logic")
+from three_tier.agent.langgraph import Context, tool_failed
 
 PROMPT = "You are a helpful assistant. Answer briefly, and in the language of the user."
 
@@ -44,32 +43,26 @@ def now() -> str:
 TOOLS = [add, now]
 
 
-def tool_failed(error: Exception) -> str:
-    """What the model hears when a tool fails, so that it can try something else or say so."""
-    log.warning("tool failed", exc_info=error)
-    return "The tool failed."
-
-
-# The graph: each node takes the messages so far and returns those it adds.
+# The graph: each node gets the state, and returns what it changes of it.
 
 
 class State(TypedDict):
-    """What the nodes share."""
+    """What the nodes share. From one message of a thread to the next, its messages last."""
 
-    messages: Annotated[list[BaseMessage], operator.add]
+    messages: Annotated[list[AnyMessage], add_messages]
 
 
-def build_graph(model: BaseChatModel) -> CompiledStateGraph[State]:
+def build_graph(model: BaseChatModel) -> CompiledStateGraph[State, Context]:
     """Connect the model and the tools."""
     thinker = model.bind_tools(TOOLS)
 
-    async def think(state: State) -> dict[str, list[BaseMessage]]:
-        return {"messages": [await thinker.ainvoke([SystemMessage(PROMPT), *state["messages"]])]}
+    async def think(state: State) -> dict[str, AnyMessage]:
+        return {"messages": await thinker.ainvoke([SystemMessage(PROMPT), *state["messages"]])}
 
     async def tools_or_reply(state: State) -> Literal["tools", "__end__"]:
         return tools_condition({**state})  # as it is, not being async, each turn would wait for a thread to run it
 
-    graph = StateGraph(State)
+    graph = StateGraph(State, Context)
     graph.add_node("think", think)
     graph.add_node("tools", ToolNode(TOOLS, handle_tool_errors=tool_failed))
     graph.add_edge(START, "think")

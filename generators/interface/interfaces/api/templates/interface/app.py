@@ -1,77 +1,12 @@
-"""The API interface: threads and messages under API keys, and OpenAI's chat completions beside them."""
+"""Your routes, beside those of the API that are built in. docs/howto/routes.md says what they can do."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from three_tier.interface.api import Owner, Router
 
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
-
-import completions
-import docs
-import loaded
-import problems
-import threads
-from agent_client import AgentClient
-from envelope import Envelope
-from gate import Agent, Gate
-from settings import Settings, read_origins
-
-DESCRIPTION = """Talk to the agent: in threads that it remembers, or with any client of OpenAI's chat completions.
-
-Every call carries an API key as `Authorization: Bearer KEY`. A thread belongs to the name of the key that made it;
-for any other it does not exist. Errors are problem documents (RFC 9457) with OpenAI's `error` object inside."""
+routes = Router(prefix="/v1")  # they need a key, as the built-in ones do
+public = Router(public=True)  # everybody may call these
 
 
-def create_app(settings: Settings) -> ASGIApp:
-    """Build the application."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AgentClient(settings) as agent:
-            app.state.agent = agent
-            loaded.settle()
-            yield
-
-    app = FastAPI(
-        title=settings.agent_name,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-    app.state.gate = Gate(settings)
-    app.add_api_route("/live", live, tags=["State"])
-    app.add_api_route("/health", health, tags=["State"])
-    app.include_router(threads.router)
-    app.include_router(completions.router)
-    problems.install(app)
-    docs.install(app)
-    return Envelope(_open_to(app, read_origins(settings.cors_origins)))
-
-
-def _open_to(app: ASGIApp, origins: list[str]) -> ASGIApp:
-    """Let the pages of these origins call, with a key that they send themselves; browsers add no cookies to that."""
-    if not origins:
-        return app
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=["*"],  # OpenAI's clients send many of their own
-        expose_headers=["Retry-After", "X-Request-ID"],
-    )
-
-
-async def live() -> dict[str, str]:
-    """Whether the process runs."""
-    return {"status": "ok"}
-
-
-async def health(agent: Agent) -> JSONResponse:
-    """Whether the interface works: 503 until the agent has answered once. Later `agent` says whether it is away."""
-    if agent.info is None:
-        return JSONResponse({"status": "waiting", "agent": "away"}, 503)
-    return JSONResponse({"status": "ok", "agent": "ok" if agent.connected else "away"})
+@routes.get("/whoami")
+async def whoami(owner: Owner) -> dict[str, str]:
+    """Tell whose key this is."""
+    return {"owner": owner}

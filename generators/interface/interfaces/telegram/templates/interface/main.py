@@ -1,46 +1,9 @@
-"""The interface's process: reads the settings and runs the bot until SIGTERM."""
+"""Starts the interface: the bot, with your commands in bot.py."""
 
-import asyncio
-import logging
-import signal
 import sys
 
-import uvloop
-
-import health
-import log
-from agent_client import AgentClient
-from base_settings import load
-from bot import ChatBot
-from inbox import Inbox
-from settings import Settings
-from telegram_api import Telegram
-from updates import Updates
-
-
-def main() -> int:
-    """Run the interface and return its exit code."""
-    settings = load(Settings)
-    log.configure(settings.log_level)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, and the token is part of those
-    logging.getLogger("telegram").setLevel(logging.CRITICAL)  # it quotes what it cannot read
-    uvloop.run(run(settings))
-    return 0
-
-
-async def run(settings: Settings) -> None:
-    """Answer messages until SIGTERM, then finish the answers that are begun."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with (
-        AgentClient(settings) as agent,
-        Telegram(settings) as telegram,
-        health.serving(settings.host, settings.port, agent, telegram),
-    ):
-        bot = ChatBot(settings, telegram, agent, stopping)
-        await Updates(telegram, bot, Inbox(agent, telegram), stopping).run()
-
+from bot import commands
+from three_tier.interface.telegram import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(commands))

@@ -1,0 +1,1 @@
+"""What the agent and the interface have in common."""

@@ -1,0 +1,1 @@
+"""What tiers have in common that are asked over HTTP."""

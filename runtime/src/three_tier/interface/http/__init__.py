@@ -1,0 +1,1 @@
+"""What interfaces have in common that are asked over HTTP."""

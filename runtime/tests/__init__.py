@@ -1,0 +1,1 @@
+"""Tests of the runtime: `npm test` runs them, or pytest in the folder above."""

@@ -1,0 +1,3 @@
+import { describeRuntime } from './support/python.ts';
+
+describeRuntime('the API and the page', 'tests/interface', '--ignore', 'tests/interface/telegram');

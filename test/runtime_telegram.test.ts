@@ -1,0 +1,3 @@
+import { describeRuntime } from './support/python.ts';
+
+describeRuntime('the bot', 'tests/interface/telegram');
