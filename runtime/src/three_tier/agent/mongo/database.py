@@ -8,10 +8,9 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
-from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from three_tier.agent.contract import Unavailable
-from three_tier.agent.metrics import OUTAGES
+from three_tier.agent.patience import insist
 from three_tier.agent.settings import Settings
 
 type Document = dict[str, Any]
@@ -58,7 +57,13 @@ class Mongo:
             if not is_down(error):
                 raise
             if patient:
-                return await self._insist(ask)
+                return await insist(
+                    lambda: ask(self.connected()),
+                    self.settings.database_patience,
+                    is_down,
+                    explain,
+                    explain(TimeoutError()),
+                )
             raise Unavailable(explain(error)) from error
 
     def connected(self) -> Database:
@@ -83,24 +88,6 @@ class Mongo:
             )
             self.database = client.get_default_database()
         return self.database
-
-    async def _insist[Answer](self, ask: Callable[[Database], Awaitable[Answer]]) -> Answer:
-        reason = explain(TimeoutError())
-        try:
-            async with asyncio.timeout(self.settings.database_patience):
-                async for attempt in AsyncRetrying(
-                    retry=retry_if_exception(is_down), wait=wait_random_exponential(multiplier=0.05, max=1)
-                ):
-                    with attempt:
-                        try:
-                            return await ask(self.connected())
-                        except DOWN as error:
-                            reason = explain(error)
-                            raise
-        except TimeoutError:
-            pass
-        OUTAGES.inc()
-        raise Unavailable(reason)
 
 
 def is_down(error: BaseException) -> bool:

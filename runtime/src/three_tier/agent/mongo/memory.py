@@ -28,15 +28,12 @@ A deleted thread goes to the owner NOBODY, in one write; then its messages are e
 off, the retry or the next deletion goes on.
 """
 
-import asyncio
 import json
-import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from random import SystemRandom
 
 import anyio
 import bson
@@ -61,6 +58,7 @@ from three_tier.agent.contract import (
     ending,
 )
 from three_tier.agent.mongo.database import Database, Document, Mongo
+from three_tier.agent.patience import Waiting
 from three_tier.agent.settings import Settings
 
 NOBODY = ""  # no caller has this name
@@ -141,15 +139,11 @@ class MongoMemory:
         return turn
 
     async def _take(self, owner: str, thread_id: str, run: str, *, create: bool, lease: float, wait: float) -> Document:
-        deadline, pause = time.monotonic() + wait, 0.01
+        waiting = Waiting(wait)
         while not (thread := await self._try_to_take(owner, thread_id, run, create=create, lease=lease)):
             if not create and not await self._thread(owner, thread_id):
                 raise NotFound
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Busy
-            await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
-            pause = min(pause * 1.5, 0.25)
+            await waiting.pause()
         return thread
 
     async def _try_to_take(

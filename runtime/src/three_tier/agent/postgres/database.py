@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from asyncpg import Connection, Record
-from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from three_tier.agent.contract import Unavailable
-from three_tier.agent.metrics import OUTAGES
+from three_tier.agent.patience import insist
 from three_tier.agent.settings import Settings
 
 type Link = Connection[Record]
@@ -80,7 +79,13 @@ class Postgres:
             if not is_down(error):
                 raise
             if patient:
-                return await self._insist(statement, values)
+                return await insist(
+                    lambda: self._fetch(statement, values),
+                    self.settings.database_patience,
+                    is_down,
+                    explain,
+                    "the database does not answer",
+                )
             raise Unavailable(explain(error)) from error
 
     @asynccontextmanager
@@ -145,24 +150,6 @@ class Postgres:
         if self.idle and now - self.idle[0][1] > IDLE:
             unneeded, _ = self.idle.popleft()
             unneeded.terminate()
-
-    async def _insist(self, statement: str, values: tuple[object, ...]) -> list[Record]:
-        reason = "the database does not answer"
-        try:
-            async with asyncio.timeout(self.settings.database_patience):
-                async for attempt in AsyncRetrying(
-                    retry=retry_if_exception(is_down), wait=wait_random_exponential(multiplier=0.05, max=1)
-                ):
-                    with attempt:
-                        try:
-                            return await self._fetch(statement, values)
-                        except DOWN as error:
-                            reason = explain(error)
-                            raise
-        except TimeoutError:
-            pass
-        OUTAGES.inc()
-        raise Unavailable(reason)
 
 
 def is_down(error: BaseException) -> bool:

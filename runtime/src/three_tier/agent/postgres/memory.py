@@ -4,15 +4,12 @@ A turn holds a lease (`run`, `run_until`) on its thread's row. Only its holder c
 write over each other, whichever replica they run in. Each statement is atomic by itself and may run twice.
 """
 
-import asyncio
 import json
-import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from random import SystemRandom
 
 import anyio
 from asyncpg import Record, UniqueViolationError
@@ -31,6 +28,7 @@ from three_tier.agent.contract import (
     check,
     ending,
 )
+from three_tier.agent.patience import Waiting
 from three_tier.agent.postgres.database import Postgres
 from three_tier.agent.settings import Settings
 
@@ -251,15 +249,11 @@ class PostgresMemory:
     async def _take(self, turn: Turn, *, create: bool, lease: timedelta, wait: float) -> None:
         statement = BEGIN_NEW if create else BEGIN
         values = (turn.owner, turn.thread_id, turn.run, lease, turn.key, turn.question, self.window)
-        deadline, pause = time.monotonic() + wait, 0.01
+        waiting = Waiting(wait)
         while not (rows := await self.database.query(statement, *values)):
             if not create and not await self.database.query(EXISTS, turn.owner, turn.thread_id):
                 raise NotFound
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Busy
-            await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
-            pause = min(pause * 1.5, 0.25)
+            await waiting.pause()
         turn.history = _window(rows, turn.key)
         if not rows[0]["fresh"]:  # the key came before
             turn.answer = await self._repeated(turn)

@@ -8,10 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
-from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 
 from three_tier.agent.contract import Unavailable
-from three_tier.agent.metrics import OUTAGES
+from three_tier.agent.patience import insist
 from three_tier.agent.redis.scripts import Script
 from three_tier.agent.settings import Settings
 
@@ -116,26 +115,14 @@ class Database:
             if not is_down(error):
                 raise
             if patient:
-                return await self._insist(words)
+                return await insist(
+                    lambda: self.send(*words),
+                    self.settings.database_patience,
+                    is_down,
+                    explain,
+                    "the database does not answer in time: check DATABASE_URL",
+                )
             raise Unavailable(explain(error)) from error
-
-    async def _insist(self, words: tuple[object, ...]) -> Any:
-        reason = "the database does not answer in time: check DATABASE_URL"
-        try:
-            async with asyncio.timeout(self.settings.database_patience):
-                async for attempt in AsyncRetrying(
-                    retry=retry_if_exception(is_down), wait=wait_random_exponential(multiplier=0.05, max=1)
-                ):
-                    with attempt:
-                        try:
-                            return await self.send(*words)
-                        except Exception as error:
-                            reason = explain(error)
-                            raise
-        except TimeoutError:
-            pass
-        OUTAGES.inc()
-        raise Unavailable(reason)
 
 
 def is_down(error: BaseException) -> bool:

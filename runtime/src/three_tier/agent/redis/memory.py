@@ -23,13 +23,11 @@ over each other, whichever replica they run in. Each script is atomic and may ru
 
 import asyncio
 import json
-import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from random import SystemRandom
 from typing import Any
 
 import anyio
@@ -49,6 +47,7 @@ from three_tier.agent.contract import (
     check,
     ending,
 )
+from three_tier.agent.patience import Waiting
 from three_tier.agent.redis import scripts
 from three_tier.agent.redis.database import Database
 from three_tier.agent.redis.scripts import Script
@@ -119,16 +118,11 @@ class RedisMemory:
 
     async def _insist(self, script: Script, values: tuple[str | int, ...], wait: float) -> list[Any]:
         """Run a script again for `wait` seconds while another run holds the thread."""
-        deadline, pause = time.monotonic() + wait, 0.01
+        waiting = Waiting(wait)
         while True:
-            try:
+            with suppress(Busy):
                 return await self._run(script, *values)
-            except Busy:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise
-            await asyncio.sleep(min(left, pause * SystemRandom().uniform(0.5, 1.5)))
-            pause = min(pause * 1.5, 0.25)
+            await waiting.pause()
 
     def _window(self, newest_first: list[Entry], key: str) -> list[Message]:
         """The messages before the turn, from a user's on: a tool's result says nothing without the call before it."""
