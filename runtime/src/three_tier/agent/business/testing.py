@@ -7,11 +7,11 @@ from pydantic import BaseModel
 from three_tier.agent.business.commands import Commands, Request
 from three_tier.agent.business.runner import CommandLogic
 from three_tier.agent.context import Context
-from three_tier.agent.contract import Message
+from three_tier.agent.testing import Talk
 
 
-class Conversation[State: BaseModel]:
-    """A thread with commands, run as the agent runs it.
+class Conversation[State: BaseModel](Talk):
+    """A thread with commands.
 
     Args:
         commands: those of logic.py.
@@ -25,12 +25,4 @@ class Conversation[State: BaseModel]:
         reply_to: Callable[[Request[State]], Awaitable[str]],
         context: Context | None = None,
     ) -> None:
-        self.history: list[Message] = []
-        self.context = context or Context(owner="test:someone", thread_id="a-thread")
-        self._logic = CommandLogic(commands, reply_to)
-
-    async def say(self, message: str) -> str:
-        """Send a message, and return the reply."""
-        said = await self._logic.answer(self.history, message, self.context)
-        self.history += [Message("user", message), *said]
-        return said[-1].content
+        super().__init__(CommandLogic(commands, reply_to), context)

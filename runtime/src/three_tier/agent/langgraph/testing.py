@@ -12,10 +12,10 @@ from langchain_core.runnables import Runnable
 from pydantic import Field
 
 from three_tier.agent.context import Context
-from three_tier.agent.contract import Message
 from three_tier.agent.langgraph.graphs import Graph
 from three_tier.agent.langgraph.model import ModelSettings
 from three_tier.agent.langgraph.runner import GraphLogic
+from three_tier.agent.testing import Talk
 
 
 def calling(tool: str, **arguments: object) -> AIMessage:
@@ -62,8 +62,8 @@ class ScriptedModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-class Conversation:
-    """A thread with a graph, run as the agent runs it.
+class Conversation(Talk):
+    """A thread with a graph.
 
     Args:
         graph: the compiled graph.
@@ -71,12 +71,4 @@ class Conversation:
     """
 
     def __init__(self, graph: Graph, context: Context | None = None) -> None:
-        self.history: list[Message] = []
-        self.context = context or Context(owner="test:someone", thread_id="a-thread")
-        self._logic = GraphLogic(graph, ModelSettings(openai_api_key=None, llm_base_url=None))
-
-    async def say(self, message: str) -> str:
-        """Send a message, and return the reply."""
-        said = await self._logic.answer(self.history, message, self.context)
-        self.history += [Message("user", message), *said]
-        return said[-1].content
+        super().__init__(GraphLogic(graph, ModelSettings(openai_api_key=None, llm_base_url=None)), context)
