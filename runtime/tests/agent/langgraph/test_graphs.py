@@ -75,6 +75,13 @@ def graph_of(state: type[Any], *nodes: tuple[str, Any], context: type[Any] | Non
     return graph
 
 
+def logic_with(**names: Any) -> ModuleType:
+    """A logic.py in which these names stand."""
+    module = ModuleType("logic")
+    vars(module).update(names)
+    return module
+
+
 async def run(graph: Graph, reply: Any = None, context: Context = ANN) -> tuple[str, str, list[Message]]:
     """What is answered to "hello", the tokens of the same as a stream, and what is kept of it."""
     logic = GraphLogic(graph, OFFLINE, reply)
@@ -131,8 +138,7 @@ class TestStates:
         class Other(TypedDict):
             text: str
 
-        module = ModuleType("logic")
-        module.graph = graph_of(Other, ("answer", lambda _: {"text": ""}))  # type: ignore[attr-defined]
+        module = logic_with(graph=graph_of(Other, ("answer", lambda _: {"text": ""})))
         with pytest.raises(NoGraph, match="has no messages"):
             async with built(module, OfflineModel()):
                 pass
@@ -278,10 +284,13 @@ async def build_async(model: Any) -> Graph:
     return graph
 
 
+ended: list[Any] = []  # models whose graph is no longer needed
+
+
 @asynccontextmanager
 async def build_within(model: Any) -> AsyncIterator[Graph]:
     yield build(model).compile()
-    build_within.ended = True  # type: ignore[attr-defined]
+    ended.append(model)
 
 
 @contextmanager
@@ -309,11 +318,10 @@ FORMS: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "value"), FORMS)
 async def test_a_graph_is_made_in_any_of_these_ways(name: str, value: Any) -> None:
-    logic = ModuleType("logic")
-    setattr(logic, name, value)
+    logic = logic_with(**{name: value})
     async with built(logic, OfflineModel()) as graph:
         assert await Conversation(graph).say("hello") == "OfflineModel"
-    assert value is not build_within or build_within.ended
+    assert value is not build_within or ended
 
 
 @pytest.mark.parametrize(
@@ -321,17 +329,14 @@ async def test_a_graph_is_made_in_any_of_these_ways(name: str, value: Any) -> No
     [(None, "neither build_graph nor graph"), (lambda: "a text", "gives str, which is no StateGraph")],
 )
 async def test_what_is_no_graph_is_named(value: Any, reason: str) -> None:
-    logic = ModuleType("logic")
-    if value:
-        logic.build_graph = value  # type: ignore[attr-defined]
+    logic = logic_with(**({"build_graph": value} if value else {}))
     with pytest.raises(NoGraph, match=reason):
         async with built(logic, OfflineModel()):
             pass
 
 
 async def test_a_saver_of_its_own_is_put_aside_and_said() -> None:
-    logic = ModuleType("logic")
-    logic.graph = build(OfflineModel()).compile(checkpointer=InMemorySaver())  # type: ignore[attr-defined]
+    logic = logic_with(graph=build(OfflineModel()).compile(checkpointer=InMemorySaver()))
     with capture_logs() as logs:
         async with built(logic, OfflineModel()) as graph:
             assert await Conversation(graph).say("hello") == "OfflineModel"

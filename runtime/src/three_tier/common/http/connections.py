@@ -19,7 +19,8 @@ FAREWELL = 2.0  # seconds in which a refused caller can read why; closed at once
 class Problem(Protocol):
     """Makes a problem document of a status and a sentence."""
 
-    def __call__(self, status: int, detail: str, /) -> Response: ...  # noqa: D102 # the class says it
+    def __call__(self, status: int, detail: str, /) -> Response:
+        """The document as a response."""
 
 
 class Connection(HttpToolsProtocol):

@@ -15,6 +15,7 @@ from three_tier.interface.api.gate import Agent, Gate
 from three_tier.interface.api.routes import Router
 from three_tier.interface.api.settings import Settings, read_origins
 from three_tier.interface.http.envelope import Envelope
+from three_tier.interface.http.state import health_of, live
 
 DESCRIPTION = """Talk to the agent: in threads that it remembers, or with any client of OpenAI's chat completions.
 
@@ -71,13 +72,6 @@ def _open_to(app: ASGIApp, origins: list[str]) -> ASGIApp:
     )
 
 
-async def live() -> dict[str, str]:
-    """Whether the process runs."""
-    return {"status": "ok"}
-
-
 async def health(agent: Agent) -> JSONResponse:
     """Whether the interface works: 503 until the agent has answered once. Later `agent` says whether it is away."""
-    if agent.info is None:
-        return JSONResponse({"status": "waiting", "agent": "away"}, 503)
-    return JSONResponse({"status": "ok", "agent": "ok" if agent.connected else "away"})
+    return health_of(agent)

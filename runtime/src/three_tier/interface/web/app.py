@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from three_tier.common.http import loaded
 from three_tier.interface.http.envelope import Envelope
+from three_tier.interface.http.state import health_of, live
 from three_tier.interface.web import page, problems, signin, threads
 from three_tier.interface.web.attempts import Attempts
 from three_tier.interface.web.gate import Agent
@@ -49,16 +50,9 @@ def create_app(settings: Settings, suggestions: Sequence[str] = (), files: Path 
     return _below(settings.root_path, Envelope(app))
 
 
-async def live() -> dict[str, str]:
-    """Whether the process runs."""
-    return {"status": "ok"}
-
-
 async def health(agent: Agent) -> JSONResponse:
     """Whether the interface works: 503 until the agent has answered once. Later `agent` says whether it is away."""
-    if agent.info is None:
-        return JSONResponse({"status": "waiting", "agent": "away"}, 503)
-    return JSONResponse({"status": "ok", "agent": "ok" if agent.connected else "away"})
+    return health_of(agent)
 
 
 def _below(prefix: str, app: ASGIApp) -> ASGIApp:
