@@ -16,18 +16,10 @@ const [project, target] = process.argv.includes('--tests')
 
 rmSync(path.join(ROOT, target), { recursive: true, force: true });
 execFileSync(path.join(ROOT, 'node_modules/.bin/tsc'), ['-p', project], { cwd: ROOT, stdio: 'inherit' });
-cpSync(path.join(ROOT, 'generators'), path.join(ROOT, target, 'generators'), {
-  recursive: true,
-  filter: (source) => !source.endsWith('.ts') && !LITTER.test(source),
-});
-cpSync(path.join(ROOT, 'runtime/src'), path.join(ROOT, target, 'runtime/src'), {
-  recursive: true,
-  filter: (source) => !LITTER.test(source),
-});
-for (const part of ['operations', 'inside', 'three-tier']) {
-  cpSync(path.join(ROOT, 'ops', part), path.join(ROOT, target, 'ops', part), {
+for (const part of ['generators', 'runtime/src', 'ops/operations', 'ops/inside', 'ops/three-tier']) {
+  cpSync(path.join(ROOT, part), path.join(ROOT, target, part), {
     recursive: true,
-    filter: (source) => !LITTER.test(source),
+    filter: (source) => !source.endsWith('.ts') && !LITTER.test(source),
   });
 }
 chmodSync(path.join(ROOT, target, 'bin/generator-three-tier.js'), 0o755);

@@ -35,12 +35,19 @@ export interface Change {
   readonly mode: number;
 }
 
+/** A file that was generated last and is no longer, and what the disk holds of it. */
+interface Gone extends Found {
+  readonly path: string;
+  readonly base: string;
+}
+
 /** Compares the files generated now with the project in `root` and with what was generated last. */
 export function compare(root: string, files: readonly ProjectFile[], { files: last, left }: Baseline): Change[] {
   const generated = new Set(files.map((file) => file.path));
-  const gone = [...last].filter(([file]) => !generated.has(file));
-  checkFolders(root, [BASELINE, ...generated, ...gone.map(([file]) => file)]);
-  const moved = new Map(gone.flatMap(([file, base]) => compareMoved(root, file, base, files)));
+  const unused = [...last].filter(([file]) => !generated.has(file));
+  checkFolders(root, [BASELINE, ...generated, ...unused.map(([file]) => file)]);
+  const gone = unused.map(([path, base]): Gone => ({ path, base, ...look(root, path) }));
+  const moved = new Map(gone.flatMap((each) => compareMoved(root, each, files)));
   return [
     ...files.map((file) => {
       const carried = moved.get(file.path);
@@ -50,7 +57,7 @@ export function compare(root: string, files: readonly ProjectFile[], { files: la
       const base = last.get(file.path) ?? (found.digest ? left.get(file.path) : undefined);
       return compareFile(file, found, base);
     }),
-    ...gone.flatMap(([file, base]) => moved.get(file) ?? compareGone(file, look(root, file), base)),
+    ...gone.flatMap((each) => moved.get(each.path) ?? compareGone(each)),
   ].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
@@ -88,17 +95,15 @@ function compareFile(file: ProjectFile, found: Found, base: string | undefined):
  * What is edited in a file goes along to where the file is now: two changes, by their paths, or none where the edit does not
  * fit what is generated there, or there is none.
  */
-function compareMoved(root: string, from: string, base: string, files: readonly ProjectFile[]): [string, Change][] {
-  const { digest, text: theirs, mode } = look(root, from);
-  const target = movedTo(
-    from,
-    files.map(({ path }) => path),
-  );
-  const file = files.find(({ path }) => path === target);
-  if (!file || theirs === undefined || look(root, file.path).digest) return [];
+function compareMoved(root: string, gone: Gone, files: readonly ProjectFile[]): [string, Change][] {
+  const { path: from, base, digest, text: theirs, mode } = gone;
+  if (theirs === undefined) return [];
   const { text, restore } = withoutCarriageReturns(theirs);
+  if (text === base) return [];
+  const file = movedTo(from, files);
+  if (!file || look(root, file.path).digest) return [];
   const merged = merge(text, base, file.contents);
-  if (text === base || merged.conflict) return [];
+  if (merged.conflict) return [];
   const { path, contents: ours } = file;
   const carried = { path, ours, digest: undefined, mode: keptMode(mode, file.mode), result: restore(merged.text) };
   return [
@@ -107,7 +112,7 @@ function compareMoved(root: string, from: string, base: string, files: readonly 
   ];
 }
 
-function compareGone(path: string, { digest, text: theirs, mode }: Found, base: string): Change[] {
+function compareGone({ path, base, digest, text: theirs, mode }: Gone): Change[] {
   if (!digest) return [];
   const isEdited = theirs === undefined || withoutCarriageReturns(theirs).text !== base;
   const action = isEdited ? 'orphan' : 'remove';

@@ -39,7 +39,7 @@ export const extrasQuestion: Question<'with'> = {
 /** The extras that an answer to the question names. */
 export function extrasIn(answer = NONE): Readonly<Record<ExtraId, boolean>> {
   const words = answer.split(',');
-  return { swarm: words.includes('swarm'), transfer: words.includes('transfer') };
+  return Object.fromEntries(IDS.map((id) => [id, words.includes(id)])) as Record<ExtraId, boolean>;
 }
 
 /** Whether a project that has these extras has this file. */

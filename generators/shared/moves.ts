@@ -1,3 +1,4 @@
+import type { ProjectFile } from './overlay.ts';
 import { isTier } from './tiers.ts';
 
 /** Files of version 0.1 that have another name where they are now; the others are called as before. */
@@ -13,10 +14,10 @@ const RENAMED: Readonly<Record<string, string>> = {
  * @param file - A file that was generated and is no longer.
  * @param generated - All files that are generated now.
  */
-export function movedTo(file: string, generated: Iterable<string>): string | undefined {
+export function movedTo(file: string, generated: readonly ProjectFile[]): ProjectFile | undefined {
   const [tier = '', ...rest] = file.split('/');
   if (!isTier(tier)) return undefined;
   const end = `/${RENAMED[file] ?? rest.join('/')}`;
-  const found = [...generated].filter((path) => path.startsWith(`${tier}/three_tier/`) && path.endsWith(end));
+  const found = generated.filter(({ path }) => path.startsWith(`${tier}/three_tier/`) && path.endsWith(end));
   return found.length === 1 ? found[0] : undefined;
 }
